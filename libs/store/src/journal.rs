@@ -1,0 +1,108 @@
+//! The journal: append-only, gap-free, hash-chained streams.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use vocab::{Actor, Timestamp};
+
+use crate::error::{AppendError, StoreError};
+use crate::record::{Draft, Hash, Record, StreamName, Version};
+
+/// Names one command, so that repeating it is harmless. Kept for 24 hours at least.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKey {
+    /// Chosen by the caller, e.g. a UUID.
+    pub id: String,
+    /// Digest of the command's contents: the same id with another digest is refused.
+    pub digest: Hash,
+}
+
+/// What is appended together: all of it or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Append {
+    /// The version the stream must have, exactly.
+    pub expected: Version,
+    /// When the command was decided.
+    pub time: Timestamp,
+    /// Who gave the command.
+    pub actor: Actor,
+    /// Why.
+    pub reason: String,
+    /// The W3C `traceparent` of the command, or empty.
+    pub traceparent: String,
+    /// Makes a repetition return the first answer.
+    pub request: Option<RequestKey>,
+    /// The events, oldest first; 1 to 100.
+    pub drafts: Vec<Draft>,
+}
+
+/// The answer to an append: durable when returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The records written now, or, for a repeated request, written the first time.
+    pub records: Vec<Record>,
+    /// True where the request had been carried out before and nothing was written now.
+    pub repeated: bool,
+}
+
+/// Where a stream ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Head {
+    /// The version of the newest record; 0 where there is none.
+    pub version: Version,
+    /// The hash of the newest record; zeros where there is none.
+    pub hash: Hash,
+}
+
+/// Append-only streams of events.
+#[async_trait]
+pub trait Journal: Send + Sync + Debug {
+    /// Appends all of `append.drafts`, if and only if the stream is at `append.expected`.
+    /// A repeated request is answered with its first records, whatever the version expected.
+    ///
+    /// # Errors
+    /// See [`AppendError`]. After `Unavailable` the append may or may not have taken effect:
+    /// all of it or none.
+    async fn append(&self, stream: &StreamName, append: &Append) -> Result<Appended, AppendError>;
+
+    /// Finds the records of a request carried out before; `None` where there was none.
+    ///
+    /// # Errors
+    /// `RequestReused` where the id was used with another digest.
+    async fn find(
+        &self,
+        stream: &StreamName,
+        request: &RequestKey,
+    ) -> Result<Option<Vec<Record>>, AppendError>;
+
+    /// Reads up to `limit` records after version `after`, oldest first, checking the chain.
+    ///
+    /// # Errors
+    /// `Corrupt` where the chain does not hold, `Unavailable` where the store does not answer.
+    async fn read(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError>;
+
+    /// Reads where a stream ends.
+    ///
+    /// # Errors
+    /// `Unavailable` where the store does not answer.
+    async fn head(&self, stream: &StreamName) -> Result<Head, StoreError>;
+
+    /// Waits until the stream is past `after`, or `patience` is over, and returns the version it
+    /// has. Uses a connection of its own: waiting delays nobody.
+    ///
+    /// # Errors
+    /// `Unavailable` where the store does not answer; `Lost` where the stream is shorter than
+    /// `after`.
+    async fn wait(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        patience: Duration,
+    ) -> Result<Version, StoreError>;
+}

@@ -1,0 +1,38 @@
+//! Where everything that must survive is kept: journal, counters, quotas, leases.
+//!
+//! One set of traits, two implementations: an embedded database for one process, and Redis for
+//! any number of replicas. Both pass the same conformance suite.
+//!
+//! **Invariant:** what is acknowledged is on disk. An append, a counted batch or a taken quota
+//! returns only after the store has made it durable; nothing here decides anything.
+
+mod counters;
+mod error;
+mod journal;
+mod leases;
+mod quotas;
+mod record;
+mod replica;
+
+use std::sync::Arc;
+
+pub use counters::{Added, BatchId, Bucket, Change, Counters, Reading, Scope, Window};
+pub use error::{AppendError, StoreError};
+pub use journal::{Append, Appended, Head, Journal, RequestKey};
+pub use leases::{Lease, Leases};
+pub use quotas::{Quota, Quotas, Taken};
+pub use record::{Draft, Hash, Record, StreamName, Version};
+pub use replica::{Command, Executed, Projection, Replica, Snapshot, WriteError};
+
+/// A store, opened. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The append-only streams of events.
+    pub journal: Arc<dyn Journal>,
+    /// Windowed counters and gauges.
+    pub counters: Arc<dyn Counters>,
+    /// Daily quotas.
+    pub quotas: Arc<dyn Quotas>,
+    /// Leases for loops that should run once.
+    pub leases: Arc<dyn Leases>,
+}

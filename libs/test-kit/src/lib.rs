@@ -1,0 +1,1 @@
+//! What tests share: a Redis server of their own, waiting on a condition, our own binaries.
