@@ -6,6 +6,7 @@
 mod actor;
 mod name;
 mod pattern;
+mod reading;
 mod share;
 mod time;
 
