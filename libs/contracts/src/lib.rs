@@ -1,0 +1,33 @@
+//! The contracts, generated from `proto/`: messages, clients, servers. Nothing here by hand.
+//!
+//! **Invariant:** this crate holds generated code and the file descriptors for reflection, and
+//! nothing else.
+
+/// `softlaunch.flag.v1`: flags, evaluation, admission.
+pub mod flag {
+    tonic::include_proto!("softlaunch.flag.v1");
+}
+
+/// `softlaunch.gate.v1`: gates, reports, signals.
+pub mod gate {
+    tonic::include_proto!("softlaunch.gate.v1");
+}
+
+/// `softlaunch.killswitch.v1`: kill switches.
+pub mod killswitch {
+    tonic::include_proto!("softlaunch.killswitch.v1");
+}
+
+/// `softlaunch.comms.v1`: messages and their delivery.
+pub mod comms {
+    tonic::include_proto!("softlaunch.comms.v1");
+}
+
+/// `softlaunch.rollout.v1`: plans and rollouts.
+pub mod rollout {
+    tonic::include_proto!("softlaunch.rollout.v1");
+}
+
+/// The encoded `FileDescriptorSet` of all contracts, for server reflection.
+pub const DESCRIPTORS: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
