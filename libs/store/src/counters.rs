@@ -9,6 +9,8 @@ use vocab::{Invalid, Timestamp};
 
 use crate::error::StoreError;
 
+const BUCKETS_MAX: u64 = 1_000; // Bounds one sum: a week of ten-minute buckets.
+
 /// What a set of counters belongs to, e.g. a pipeline; every key of a scope lives together.
 /// 1 to 128 of letters, digits, `_`, `-`, `.`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +120,27 @@ pub struct Window {
     pub to: Timestamp,
     /// Width of a bucket; at most 1,000 buckets in a window.
     pub width: Duration,
+}
+
+impl Window {
+    /// The start of each bucket, oldest first.
+    pub(crate) fn starts(&self) -> Result<Vec<Timestamp>, StoreError> {
+        let span_ms = millis(self.to.since(self.from));
+        let width_ms = millis(self.width);
+        if width_ms == 0 || span_ms.div_ceil(width_ms) > BUCKETS_MAX {
+            return Err(StoreError::Settings(format!(
+                "a window from {} to {} in buckets of {width_ms} ms: expected at most \
+                 {BUCKETS_MAX} buckets of 1 ms or more",
+                self.from, self.to
+            )));
+        }
+        let offsets = (0..span_ms.div_ceil(width_ms)).map(|index| index * width_ms);
+        Ok(offsets.map(|offset| self.from.plus(Duration::from_millis(offset))).collect())
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A gauge's newest value.

@@ -6,12 +6,16 @@
 //! **Invariant:** what is acknowledged is on disk. An append, a counted batch or a taken quota
 //! returns only after the store has made it durable; nothing here decides anything.
 
+mod chain;
 mod counters;
+mod embedded;
 mod error;
 mod journal;
 mod leases;
+mod open;
 mod quotas;
 mod record;
+mod redis_store;
 mod replica;
 
 use std::sync::Arc;
@@ -20,6 +24,7 @@ pub use counters::{Added, BatchId, Bucket, Change, Counters, Reading, Scope, Win
 pub use error::{AppendError, StoreError};
 pub use journal::{Append, Appended, Head, Journal, RequestKey};
 pub use leases::{Lease, Leases};
+pub use open::{Clock, Location};
 pub use quotas::{Quota, Quotas, Taken};
 pub use record::{Draft, Hash, Record, StreamName, Version};
 pub use replica::{Command, Executed, Projection, Replica, Snapshot, WriteError};

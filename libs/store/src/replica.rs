@@ -2,14 +2,16 @@
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use vocab::{Actor, Timestamp};
 
+use crate::chain;
 use crate::error::{AppendError, StoreError};
-use crate::journal::{Append, Journal, RequestKey};
+use crate::journal::{Append, Head, Journal, RequestKey};
 use crate::record::{Draft, Hash, Record, StreamName, Version};
 
 const PAGE: usize = 500; // Bounds memory while replaying.
@@ -84,8 +86,10 @@ pub struct Replica<S> {
     stream: StreamName,
     current: RwLock<Snapshot<S>>,
     changed: watch::Sender<Version>,
-    writing: Mutex<()>,
+    absorbing: Mutex<()>,
+    writing: tokio::sync::Mutex<()>,
     connected: AtomicBool,
+    follower: OnceLock<AbortHandle>,
 }
 
 impl<S: Projection> Replica<S> {
@@ -103,16 +107,14 @@ impl<S: Projection> Replica<S> {
             stream,
             current: RwLock::new(empty),
             changed: watch::Sender::new(0),
-            writing: Mutex::new(()),
+            absorbing: Mutex::new(()),
+            writing: tokio::sync::Mutex::new(()),
             connected: AtomicBool::new(true),
+            follower: OnceLock::new(),
         });
         replica.catch_up().await?;
-        let weak = Arc::downgrade(&replica);
-        tokio::spawn(async move {
-            while let Some(replica) = weak.upgrade() {
-                replica.follow_once().await;
-            }
-        });
+        let following = tokio::spawn(follow(Arc::downgrade(&replica)));
+        replica.follower.get_or_init(|| following.abort_handle());
         Ok(replica)
     }
 
@@ -140,7 +142,8 @@ impl<S: Projection> Replica<S> {
     }
 
     /// Decides on the current state and appends what was decided; where another replica was
-    /// faster, decides again on the newer state. Nothing decided means nothing to do.
+    /// faster, decides again on the newer state. Nothing decided means nothing to do. Neither
+    /// that nor a refusal is ever answered from a state that the stream has left behind.
     ///
     /// Must not be dropped half-way: run it in a task of its own.
     ///
@@ -161,7 +164,14 @@ impl<S: Projection> Replica<S> {
         }
         for _attempt in 0..ATTEMPTS_MAX {
             let snapshot = self.snapshot();
-            let drafts = decide(&snapshot.state, snapshot.version).map_err(WriteError::Refused)?;
+            let decided = decide(&snapshot.state, snapshot.version);
+            if !matches!(&decided, Ok(drafts) if !drafts.is_empty()) {
+                self.catch_up().await?;
+                if self.snapshot().version != snapshot.version {
+                    continue; // Decided on a state that was over.
+                }
+            }
+            let drafts = decided.map_err(WriteError::Refused)?;
             if drafts.is_empty() {
                 return Ok(Executed { snapshot, records: Vec::new() });
             }
@@ -169,6 +179,9 @@ impl<S: Projection> Replica<S> {
                 Ok(appended) => {
                     self.catch_up_with(&appended.records).await?;
                     return Ok(Executed { snapshot: self.snapshot(), records: appended.records });
+                }
+                Err(AppendError::Conflict { expected, actual }) if actual < expected => {
+                    return Err(chain::lost(&self.stream, expected, actual).into());
                 }
                 Err(AppendError::Conflict { .. }) => self.catch_up().await?,
                 Err(other) => return Err(other.into()),
@@ -180,7 +193,7 @@ impl<S: Projection> Replica<S> {
     /// Applies records just written, without reading them again where they follow directly.
     async fn catch_up_with(&self, records: &[Record]) -> Result<(), StoreError> {
         let next = self.snapshot().version + 1;
-        if records.first().is_some_and(|first| first.version == next) {
+        if records.first().is_some_and(|first| first.version <= next) {
             return self.absorb(records);
         }
         self.catch_up().await
@@ -197,49 +210,72 @@ impl<S: Projection> Replica<S> {
         }
     }
 
-    /// Folds records in. Those already known are skipped: two readers may bring the same ones.
+    /// Folds records in, all or none. Those already known are skipped: two readers may bring the
+    /// same ones. Readers of the state wait for the exchange of a pointer only.
     fn absorb(&self, records: &[Record]) -> Result<(), StoreError> {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        for record in records {
-            if record.version <= current.version {
-                continue;
-            }
-            if record.version != current.version + 1 || record.previous != current.hash {
-                return Err(StoreError::Corrupt(format!(
-                    "record {} of stream {} does not follow record {}",
-                    record.version, self.stream, current.version
-                )));
-            }
-            Arc::make_mut(&mut current.state).apply(record).map_err(|why| {
+        let _one_at_a_time = self.absorbing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.snapshot();
+        let before = next.version;
+        for record in records.iter().filter(|record| record.version > before) {
+            let last = Head { version: next.version, hash: next.hash };
+            chain::check(&self.stream, last, std::slice::from_ref(record))?;
+            Arc::make_mut(&mut next.state).apply(record).map_err(|why| {
                 StoreError::Corrupt(format!(
                     "record {} of stream {}: {why}",
                     record.version, self.stream
                 ))
             })?;
-            current.version = record.version;
-            current.hash = record.hash;
+            next.version = record.version;
+            next.hash = record.hash;
         }
-        self.changed.send_replace(current.version);
+        if next.version > before {
+            let version = next.version;
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
+            self.changed.send_replace(version);
+        }
         Ok(())
     }
 
-    async fn follow_once(&self) {
-        let seen = self.snapshot().version;
-        let waited = self.journal.wait(&self.stream, seen, PATIENCE).await;
+    /// Notes how the last look at the stream went, and says so where that changed.
+    fn note(&self, outcome: &Result<(), StoreError>) {
+        let was_connected = self.connected.swap(outcome.is_ok(), Ordering::Relaxed);
+        match outcome {
+            Err(error) if was_connected => {
+                tracing::error!(stream = %self.stream, %error, "lost touch with the store");
+            }
+            Ok(()) if !was_connected => {
+                tracing::info!(stream = %self.stream, "back in touch with the store");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+}
+
+impl<S> Drop for Replica<S> {
+    fn drop(&mut self) {
+        if let Some(follower) = self.follower.get() {
+            follower.abort(); // It holds the journal while it waits.
+        }
+    }
+}
+
+/// Follows the stream until the replica is gone. Holds on to it only while there is news.
+async fn follow<S: Projection>(replica: Weak<Replica<S>>) {
+    while let Some(current) = replica.upgrade() {
+        let (journal, stream) = (Arc::clone(&current.journal), current.stream.clone());
+        let seen = current.snapshot().version;
+        drop(current);
+        let waited = journal.wait(&stream, seen, PATIENCE).await;
+        let Some(current) = replica.upgrade() else { return };
         let outcome = match waited {
-            Ok(version) if version > self.snapshot().version => self.catch_up().await,
+            Ok(version) if version > current.snapshot().version => current.catch_up().await,
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
-        let connected = outcome.is_ok();
-        let was_connected = self.connected.swap(connected, Ordering::Relaxed);
-        if let Err(error) = outcome {
-            if was_connected {
-                tracing::error!(stream = %self.stream, %error, "lost touch with the store");
-            }
+        current.note(&outcome);
+        drop(current);
+        if outcome.is_err() {
             tokio::time::sleep(RETRY_DELAY).await;
-        } else if !was_connected {
-            tracing::info!(stream = %self.stream, "back in touch with the store");
         }
     }
 }

@@ -1,0 +1,121 @@
+//! Counters and gauges in the embedded file.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redb::{ReadableTable as _, WriteTransaction};
+use vocab::Timestamp;
+
+use crate::counters::{Added, BatchId, Bucket, Change, Counters, Reading, Scope, Window};
+use crate::error::StoreError;
+
+use super::EmbeddedStore;
+use super::expiry::{self, Item};
+use super::tables::{COUNTS, GAUGES, failed};
+
+#[async_trait]
+impl Counters for EmbeddedStore {
+    async fn add(
+        &self,
+        scope: &Scope,
+        batch: &BatchId,
+        remember: Duration,
+        changes: &[Change],
+    ) -> Result<Added, StoreError> {
+        let (scope, batch, changes) = (scope.clone(), batch.clone(), changes.to_vec());
+        let work = move |transaction: &WriteTransaction, now: Timestamp| {
+            let item = Item::Batch { scope: scope.as_str(), id: batch.as_str() };
+            if expiry::is_kept(transaction, item, now)? {
+                return Ok(Added::Duplicate);
+            }
+            expiry::keep(transaction, item, now.plus(remember))?;
+            for change in &changes {
+                match change {
+                    Change::Add { bucket, field, by } => {
+                        count(transaction, &scope, bucket, field, *by, now)?;
+                    }
+                    Change::Set { gauge, value, at } => {
+                        set(transaction, &scope, gauge, Reading { value: *value, at: *at })?;
+                    }
+                }
+            }
+            Ok(Added::Counted)
+        };
+        self.writer.write(work).await
+    }
+
+    async fn sum(
+        &self,
+        scope: &Scope,
+        window: &Window,
+    ) -> Result<BTreeMap<String, u64>, StoreError> {
+        let (starts, scope, series) = (window.starts()?, scope.clone(), window.series.clone());
+        self.read(move |transaction| {
+            let counts = transaction.open_table(COUNTS).map_err(failed)?;
+            let (scope, series) = (scope.as_str(), series.as_str());
+            let mut totals = BTreeMap::new();
+            for start in starts.iter().map(|start| start.as_millis()) {
+                let fields =
+                    (scope, series, start, "")..(scope, series, start.saturating_add(1), "");
+                for entry in counts.range(fields).map_err(failed)? {
+                    let (key, count) = entry.map_err(failed)?;
+                    let total: &mut u64 = totals.entry(key.value().3.to_owned()).or_default();
+                    *total = total.saturating_add(count.value());
+                }
+            }
+            Ok(totals)
+        })
+        .await
+    }
+
+    async fn gauges(&self, scope: &Scope) -> Result<BTreeMap<String, Reading>, StoreError> {
+        let scope = scope.clone();
+        self.read(move |transaction| {
+            let gauges = transaction.open_table(GAUGES).map_err(failed)?;
+            let next = format!("{}\0", scope.as_str()); // The first text after the scope.
+            let names = (scope.as_str(), "")..(next.as_str(), "");
+            let mut readings = BTreeMap::new();
+            for entry in gauges.range(names).map_err(failed)? {
+                let (key, reading) = entry.map_err(failed)?;
+                let (at_ms, value) = reading.value();
+                let reading = Reading { value, at: Timestamp::from_millis(at_ms) };
+                readings.insert(key.value().1.to_owned(), reading);
+            }
+            Ok(readings)
+        })
+        .await
+    }
+}
+
+fn count(
+    transaction: &WriteTransaction,
+    scope: &Scope,
+    bucket: &Bucket,
+    field: &str,
+    by: u64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (scope, series, start_ms) =
+        (scope.as_str(), bucket.series.as_str(), bucket.start.as_millis());
+    let key = (scope, series, start_ms, field);
+    let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
+    let before = counts.get(key).map_err(failed)?.map_or(0, |count| count.value());
+    counts.insert(key, before.saturating_add(by)).map_err(failed)?;
+    expiry::keep(transaction, Item::Bucket { scope, series, start_ms }, now.plus(bucket.keep))
+}
+
+fn set(
+    transaction: &WriteTransaction,
+    scope: &Scope,
+    gauge: &str,
+    reading: Reading,
+) -> Result<(), StoreError> {
+    let mut gauges = transaction.open_table(GAUGES).map_err(failed)?;
+    let known = gauges.get((scope.as_str(), gauge)).map_err(failed)?.map(|known| known.value());
+    let offered = (reading.at.as_millis(), reading.value);
+    if known.is_none_or(|known| offered > known) {
+        gauges.insert((scope.as_str(), gauge), offered).map_err(failed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! What is kept for a time only, and dropped a little at a time as other things are written.
+
+use redb::{ReadableTable as _, WriteTransaction};
+use vocab::Timestamp;
+
+use crate::error::StoreError;
+
+use super::tables::{COUNTS, DUE, HOLDERS, KEPT, REQUESTS, USED, failed};
+
+const PURGE_MAX: usize = 500; // Entries looked at in one transaction: bounds what a write pays.
+
+/// Something that is dropped when nobody has renewed it in time.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Item<'a> {
+    Request { stream: &'a str, id: &'a str },
+    Batch { scope: &'a str, id: &'a str },
+    Bucket { scope: &'a str, series: &'a str, start_ms: i64 },
+    QuotaDay { pipeline: &'a str, workspace_day: &'a str },
+}
+
+const REQUEST: u8 = 1; // These numbers are in files: never change one.
+const BATCH: u8 = 2;
+const BUCKET: u8 = 3;
+const QUOTA_DAY: u8 = 4;
+
+impl<'a> Item<'a> {
+    fn key(self) -> (u8, &'a str, &'a str, i64) {
+        match self {
+            Self::Request { stream, id } => (REQUEST, stream, id, 0),
+            Self::Batch { scope, id } => (BATCH, scope, id, 0),
+            Self::Bucket { scope, series, start_ms } => (BUCKET, scope, series, start_ms),
+            Self::QuotaDay { pipeline, workspace_day } => (QUOTA_DAY, pipeline, workspace_day, 0),
+        }
+    }
+}
+
+/// Whether `item` is kept still.
+pub(super) fn is_kept(
+    transaction: &WriteTransaction,
+    item: Item<'_>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let kept = transaction.open_table(KEPT).map_err(failed)?;
+    let until = kept.get(item.key()).map_err(failed)?.map(|until| until.value());
+    Ok(until.is_some_and(|until| until > now.as_millis()))
+}
+
+/// Keeps `item` until `until` at least. A renewal moves the row only: the due entry finds out.
+pub(super) fn keep(
+    transaction: &WriteTransaction,
+    item: Item<'_>,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let (kind, owner, name, start) = item.key();
+    let until = until.as_millis();
+    let mut kept = transaction.open_table(KEPT).map_err(failed)?;
+    let known = kept.get(item.key()).map_err(failed)?.map(|known| known.value());
+    if known.is_some_and(|known| known >= until) {
+        return Ok(());
+    }
+    kept.insert(item.key(), until).map_err(failed)?;
+    if known.is_none() {
+        let mut due = transaction.open_table(DUE).map_err(failed)?;
+        due.insert((until, kind, owner, name, start), ()).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Drops what is over at `now`, looking at a bounded number of entries.
+pub(super) fn purge(transaction: &WriteTransaction, now: Timestamp) -> Result<(), StoreError> {
+    for (due_ms, kind, owner, name, start) in take_due(transaction, now)? {
+        let key = (kind, owner.as_str(), name.as_str(), start);
+        let mut kept = transaction.open_table(KEPT).map_err(failed)?;
+        let until = kept.get(key).map_err(failed)?.map_or(due_ms, |until| until.value());
+        if until > now.as_millis() {
+            let mut due = transaction.open_table(DUE).map_err(failed)?;
+            due.insert((until, kind, owner.as_str(), name.as_str(), start), ()).map_err(failed)?;
+            continue;
+        }
+        kept.remove(key).map_err(failed)?;
+        drop(kept);
+        drop_contents(transaction, kind, &owner, &name, start)?;
+    }
+    Ok(())
+}
+
+type Due = (i64, u8, String, String, i64);
+
+fn take_due(transaction: &WriteTransaction, now: Timestamp) -> Result<Vec<Due>, StoreError> {
+    let mut due = transaction.open_table(DUE).map_err(failed)?;
+    let mut taken = Vec::new();
+    while taken.len() < PURGE_MAX {
+        let Some((key, _)) = due.first().map_err(failed)? else { break };
+        let (due_ms, kind, owner, name, start) = key.value();
+        if due_ms > now.as_millis() {
+            break;
+        }
+        taken.push((due_ms, kind, owner.to_owned(), name.to_owned(), start));
+        drop(key);
+        due.pop_first().map_err(failed)?;
+    }
+    Ok(taken)
+}
+
+fn drop_contents(
+    transaction: &WriteTransaction,
+    kind: u8,
+    owner: &str,
+    name: &str,
+    start: i64,
+) -> Result<(), StoreError> {
+    match kind {
+        REQUEST => {
+            let mut requests = transaction.open_table(REQUESTS).map_err(failed)?;
+            requests.remove((owner, name)).map_err(failed)?;
+        }
+        BUCKET => {
+            let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
+            let fields = (owner, name, start, "")..(owner, name, start.saturating_add(1), "");
+            counts.retain_in(fields, |_key, _count| false).map_err(failed)?;
+        }
+        QUOTA_DAY => {
+            let mut holders = transaction.open_table(HOLDERS).map_err(failed)?;
+            let next = format!("{name}\0"); // The first text after `name`.
+            let uploads = (owner, name, "")..(owner, next.as_str(), "");
+            holders.retain_in(uploads, |_key, ()| false).map_err(failed)?;
+            let mut used = transaction.open_table(USED).map_err(failed)?;
+            used.remove((owner, name)).map_err(failed)?;
+        }
+        _ => {} // A batch is its entry alone; of a kind from a later release only that is ours.
+    }
+    Ok(())
+}

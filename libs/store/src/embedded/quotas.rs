@@ -1,0 +1,96 @@
+//! Quotas in the embedded file.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redb::{ReadableTable as _, WriteTransaction};
+use vocab::{Timestamp, UploadId};
+
+use crate::error::StoreError;
+use crate::quotas::{Quota, Quotas, Taken};
+
+use super::EmbeddedStore;
+use super::expiry::{self, Item};
+use super::tables::{HOLDERS, USED, failed};
+
+const DAY_KEPT: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+
+#[async_trait]
+impl Quotas for EmbeddedStore {
+    async fn take(&self, quota: &Quota, upload: &UploadId) -> Result<Taken, StoreError> {
+        let (day, limit, upload) = (Day::of(quota), quota.limit, upload.clone());
+        self.writer
+            .write(move |transaction, now| {
+                let used = day.used(transaction)?;
+                if day.holds(transaction, &upload)? {
+                    return Ok(Taken { granted: true, used });
+                }
+                if used >= limit {
+                    return Ok(Taken { granted: false, used });
+                }
+                let mut holders = transaction.open_table(HOLDERS).map_err(failed)?;
+                holders.insert(day.holder(&upload), ()).map_err(failed)?;
+                day.set_used(transaction, used + 1, now)?;
+                Ok(Taken { granted: true, used: used + 1 })
+            })
+            .await
+    }
+
+    async fn release(&self, quota: &Quota, upload: &UploadId) -> Result<Taken, StoreError> {
+        let (day, upload) = (Day::of(quota), upload.clone());
+        self.writer
+            .write(move |transaction, now| {
+                let used = day.used(transaction)?;
+                if !day.holds(transaction, &upload)? {
+                    return Ok(Taken { granted: false, used });
+                }
+                let left = used.saturating_sub(1);
+                let mut holders = transaction.open_table(HOLDERS).map_err(failed)?;
+                holders.remove(day.holder(&upload)).map_err(failed)?;
+                day.set_used(transaction, left, now)?;
+                Ok(Taken { granted: false, used: left })
+            })
+            .await
+    }
+}
+
+/// The key of one day of one workspace.
+struct Day {
+    pipeline: String,
+    workspace_day: String,
+}
+
+impl Day {
+    fn of(quota: &Quota) -> Self {
+        let workspace_day = format!("{}/{}", quota.workspace, quota.day);
+        Self { pipeline: quota.pipeline.clone(), workspace_day }
+    }
+
+    fn holder<'a>(&'a self, upload: &'a UploadId) -> (&'a str, &'a str, &'a str) {
+        (&self.pipeline, &self.workspace_day, upload.as_str())
+    }
+
+    fn used(&self, transaction: &WriteTransaction) -> Result<u32, StoreError> {
+        let table = transaction.open_table(USED).map_err(failed)?;
+        let used = table.get((self.pipeline.as_str(), self.workspace_day.as_str()));
+        Ok(used.map_err(failed)?.map_or(0, |used| used.value()))
+    }
+
+    fn holds(&self, transaction: &WriteTransaction, upload: &UploadId) -> Result<bool, StoreError> {
+        let holders = transaction.open_table(HOLDERS).map_err(failed)?;
+        Ok(holders.get(self.holder(upload)).map_err(failed)?.is_some())
+    }
+
+    fn set_used(
+        &self,
+        transaction: &WriteTransaction,
+        used: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (pipeline, workspace_day) = (self.pipeline.as_str(), self.workspace_day.as_str());
+        let mut table = transaction.open_table(USED).map_err(failed)?;
+        table.insert((pipeline, workspace_day), used).map_err(failed)?;
+        let item = Item::QuotaDay { pipeline, workspace_day };
+        expiry::keep(transaction, item, now.plus(DAY_KEPT))
+    }
+}

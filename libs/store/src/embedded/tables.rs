@@ -1,0 +1,68 @@
+//! The tables of the file. Names and types are promised: a later release opens the same file.
+
+use redb::{Database, Durability, TableDefinition, WriteTransaction};
+
+use crate::error::StoreError;
+
+/// Stream and version to the record's bytes.
+pub(super) const RECORDS: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("records");
+
+/// Stream and request id to the command's digest, its first version and its number of records.
+pub(super) const REQUESTS: TableDefinition<(&str, &str), (&[u8; 32], u64, u64)> =
+    TableDefinition::new("requests");
+
+/// Scope, series, start in ms and field to a count.
+pub(super) const COUNTS: TableDefinition<(&str, &str, i64, &str), u64> =
+    TableDefinition::new("counts");
+
+/// Scope and gauge to the time in ms and the value.
+pub(super) const GAUGES: TableDefinition<(&str, &str), (i64, i64)> = TableDefinition::new("gauges");
+
+/// Pipeline, `workspace/day` and upload: the uploads that hold quota.
+pub(super) const HOLDERS: TableDefinition<(&str, &str, &str), ()> = TableDefinition::new("holders");
+
+/// Pipeline and `workspace/day` to the number of holders.
+pub(super) const USED: TableDefinition<(&str, &str), u32> = TableDefinition::new("used");
+
+/// Lease to the last fence given out.
+pub(super) const FENCES: TableDefinition<&str, u64> = TableDefinition::new("fences");
+
+/// What is dropped some day: kind, owner, name and start.
+pub(super) type Expiring = (u8, &'static str, &'static str, i64);
+
+/// What is dropped some day, to the instant in ms until which it is kept.
+pub(super) const KEPT: TableDefinition<Expiring, i64> = TableDefinition::new("kept");
+
+/// When to look at it next, in ms, and what: at most one entry for each row of [`KEPT`].
+pub(super) const DUE: TableDefinition<(i64, u8, &str, &str, i64), ()> = TableDefinition::new("due");
+
+/// Makes every table, so that readers find them.
+pub(super) fn create(database: &Database) -> Result<(), StoreError> {
+    let transaction = begin(database)?;
+    transaction.open_table(RECORDS).map_err(failed)?;
+    transaction.open_table(REQUESTS).map_err(failed)?;
+    transaction.open_table(COUNTS).map_err(failed)?;
+    transaction.open_table(GAUGES).map_err(failed)?;
+    transaction.open_table(HOLDERS).map_err(failed)?;
+    transaction.open_table(USED).map_err(failed)?;
+    transaction.open_table(FENCES).map_err(failed)?;
+    transaction.open_table(KEPT).map_err(failed)?;
+    transaction.open_table(DUE).map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// Begins a write that is on disk once its commit returns.
+pub(super) fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
+    let mut transaction = database.begin_write().map_err(failed)?;
+    transaction.set_durability(Durability::Immediate).map_err(failed)?;
+    Ok(transaction)
+}
+
+/// Says what a failure of the database means to a caller.
+pub(super) fn failed(error: impl Into<redb::Error>) -> StoreError {
+    let error = error.into();
+    if let redb::Error::Corrupted(what) = error {
+        return StoreError::Corrupt(what);
+    }
+    StoreError::Unavailable(error.to_string())
+}
