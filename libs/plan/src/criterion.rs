@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use vocab::{ResourceId, Role};
 
+use crate::named::named;
 use crate::quantity::{Metric, Requirement};
 
 /// One line of an entry or exit checklist.
@@ -84,7 +85,7 @@ pub enum Observation {
     BreakerRecovered,
     /// A kill-switch drill was completed since the phase started: every connected worker applied it.
     KillSwitchDrill,
-    /// The named gate passed and was approved.
+    /// The gate of the phase before passed and was approved.
     GatePassed,
     /// The flag is served to everybody.
     FlagAtFull,
@@ -94,21 +95,18 @@ pub enum Observation {
     CommunicationDelivered,
 }
 
-impl Observation {
-    /// Every observation with the name plans use.
-    pub const ALL: &'static [(&'static str, Self)] = &[
-        ("all_transitions", Self::AllTransitions),
-        ("breaker_recovered", Self::BreakerRecovered),
-        ("kill_switch_drill", Self::KillSwitchDrill),
-        ("gate_passed", Self::GatePassed),
-        ("flag_at_full", Self::FlagAtFull),
-        ("kill_switch_available", Self::KillSwitchAvailable),
-        ("communication_delivered", Self::CommunicationDelivered),
-    ];
+named!(Assurance {
+    "observed" => Observed,
+    "not_disproved" => NotDisproved,
+    "certified" => Certified,
+});
 
-    /// The name plans use.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, other)| *other == self).map_or("", |(name, _)| name)
-    }
-}
+named!(Observation {
+    "all_transitions" => AllTransitions,
+    "breaker_recovered" => BreakerRecovered,
+    "kill_switch_drill" => KillSwitchDrill,
+    "gate_passed" => GatePassed,
+    "flag_at_full" => FlagAtFull,
+    "kill_switch_available" => KillSwitchAvailable,
+    "communication_delivered" => CommunicationDelivered,
+});
