@@ -62,7 +62,7 @@ pub trait Journal: Send + Sync + Debug {
     /// A repeated request is answered with its first records, whatever the version expected.
     ///
     /// # Errors
-    /// See [`AppendError`]. After `Unavailable` the append may or may not have taken effect:
+    /// See [`AppendError`]; `Settings` for other than 1 to 100 drafts. After `Unavailable` the append may or may not have taken effect:
     /// all of it or none.
     async fn append(&self, stream: &StreamName, append: &Append) -> Result<Appended, AppendError>;
 
@@ -76,7 +76,8 @@ pub trait Journal: Send + Sync + Debug {
         request: &RequestKey,
     ) -> Result<Option<Vec<Record>>, AppendError>;
 
-    /// Reads up to `limit` records after version `after`, oldest first, checking the chain.
+    /// Reads up to `limit` records after version `after`, oldest first, checking the chain. None
+    /// where the stream does not reach beyond `after`.
     ///
     /// # Errors
     /// `Corrupt` where the chain does not hold, `Unavailable` where the store does not answer.

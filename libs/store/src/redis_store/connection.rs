@@ -119,12 +119,14 @@ impl Waiters {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let answer = command.query_async(&mut connection).await.map_err(failed)?;
+        let answer = command.query_async(&mut connection).await.map_err(failed);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX {
-            idle.push(connection);
+        match &answer {
+            Ok(_) if idle.len() < IDLE_MAX => idle.push(connection),
+            Ok(_) => {}
+            Err(_) => idle.clear(), // What broke this one has likely broken them all.
         }
-        Ok(answer)
+        answer
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, StoreError> {

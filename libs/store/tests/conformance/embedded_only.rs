@@ -85,3 +85,29 @@ async fn requests_and_quota_days_are_kept_their_time_and_then_dropped() {
     assert!(store.journal.find(&stream(), &key).await.unwrap().is_none());
     assert!(store.quotas.take(&quota, &upload("u2")).await.unwrap().granted);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_kept_from_its_last_change_and_not_its_first() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let site = Site::embedded();
+    let counters = site.open().await.counters;
+    let scope = store::Scope::new("p").unwrap();
+    let start = vocab::Timestamp::EPOCH;
+    let bucket = store::Bucket { series: "m".to_owned(), start, keep: HOUR };
+    let one = [store::Change::Add { bucket, field: "ok".to_owned(), by: 1 }];
+    let window =
+        store::Window { series: "m".to_owned(), from: start, to: start.plus(HOUR), width: HOUR };
+    let write = async |id, changes: &[store::Change]| {
+        let batch = store::BatchId::new(id).unwrap();
+        counters.add(&scope, &batch, HOUR, changes).await.unwrap();
+    };
+    write("b1", &one).await;
+    site.advance(HOUR * 2 / 3);
+    write("b2", &one).await;
+    site.advance(HOUR * 2 / 3);
+    write("b3", &[]).await; // Drops what is over: not the bucket.
+    assert_eq!(counters.sum(&scope, &window).await.unwrap()["ok"], 2);
+    site.advance(HOUR);
+    write("b4", &[]).await;
+    assert!(counters.sum(&scope, &window).await.unwrap().is_empty());
+}

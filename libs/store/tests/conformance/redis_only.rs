@@ -123,3 +123,24 @@ async fn a_server_that_wants_a_password_is_a_matter_of_settings() {
     let refused = site.try_open().await.unwrap_err();
     assert!(matches!(refused, StoreError::Settings(_)), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_without_an_answer_is_unavailable_and_happens_whole_or_not_at_all() {
+    let mut site = Site::redis().await;
+    let journal = site.open().await.journal;
+    fill(&*journal, 1).await;
+    let mut redis = connect(site.server()).await;
+    let mut pause = redis::cmd("CLIENT");
+    pause.arg("PAUSE").arg(4000).arg("WRITE");
+    let () = pause.query_async(&mut redis).await.unwrap();
+    let unanswered = journal.append(&stream(), &append(1, 3)).await.unwrap_err();
+    assert!(unanswered.to_string().starts_with("store unavailable"), "{unanswered}");
+    eventually("the server writes again", async || {
+        let answer: redis::RedisResult<()> =
+            redis::cmd("SET").arg("probe").arg("1").query_async(&mut redis).await;
+        answer.is_ok()
+    })
+    .await;
+    let version = journal.head(&stream()).await.unwrap().version;
+    assert!(version == 1 || version == 4, "{version}");
+}
