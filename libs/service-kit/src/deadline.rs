@@ -1,0 +1,146 @@
+//! Deadlines and status codes as callers expect them.
+//!
+//! tonic reports an expired deadline as `CANCELLED`, an oversized message as `OUT_OF_RANGE` and
+//! undecodable protobuf as `INTERNAL`. This layer answers `DEADLINE_EXCEEDED`,
+//! `RESOURCE_EXHAUSTED` and `INVALID_ARGUMENT`, and opens the span of every call.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+/// Wraps every call in a span and a deadline.
+#[derive(Debug, Clone, Copy)]
+pub struct CallLayer {
+    /// The longest a unary call, or the beginning of a stream, may take.
+    pub timeout: Duration,
+}
+
+/// See [`CallLayer`].
+#[derive(Debug, Clone)]
+pub struct Call<S> {
+    inner: S,
+    timeout: Duration,
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = Call<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Call { inner, timeout: self.timeout }
+    }
+}
+
+impl<S> Service<Request<Body>> for Call<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let span = call_span(&request);
+        let timeout = deadline(request.headers()).map_or(self.timeout, |own| own.min(self.timeout));
+        let answer = self.inner.call(request);
+        let recorder = span.clone();
+        Box::pin(
+            async move {
+                let response = match tokio::time::timeout(timeout, answer).await {
+                    Ok(Ok(response)) => corrected(response),
+                    Ok(Err(never)) => match never {},
+                    Err(_elapsed) => {
+                        let why = format!("not done within {} ms", timeout.as_millis());
+                        Status::deadline_exceeded(why).into_http()
+                    }
+                };
+                let code = grpc_status(&response).unwrap_or(Code::Ok);
+                recorder.record("rpc.grpc.status_code", i32::from(code));
+                Ok(response)
+            }
+            .instrument(span),
+        )
+    }
+}
+
+fn call_span(request: &Request<Body>) -> tracing::Span {
+    let path = request.uri().path().trim_start_matches('/');
+    let (service, method) = path.split_once('/').unwrap_or((path, ""));
+    let span = tracing::info_span!(
+        target: "softlaunch",
+        "rpc",
+        otel.name = path,
+        otel.kind = "server",
+        rpc.system = "grpc",
+        rpc.service = service,
+        rpc.method = method,
+        rpc.grpc.status_code = tracing::field::Empty,
+    );
+    crate::propagation::continue_headers(&span, request.headers());
+    span
+}
+
+/// The caller's own deadline, a little short of it so that our answer is the one that arrives.
+fn deadline(headers: &http::HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let amount: u64 = digits.parse().ok()?;
+    let whole = match unit {
+        "H" => Duration::from_secs(amount.checked_mul(3_600)?),
+        "M" => Duration::from_secs(amount.checked_mul(60)?),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    };
+    Some(whole.saturating_sub(Duration::from_millis(10).min(whole / 10)))
+}
+
+fn grpc_status(response: &Response<Body>) -> Option<Code> {
+    let value = response.headers().get("grpc-status")?;
+    Some(Code::from_bytes(value.as_bytes()))
+}
+
+fn corrected(mut response: Response<Body>) -> Response<Body> {
+    let message = response.headers().get("grpc-message").and_then(|value| value.to_str().ok());
+    let undecodable = message.is_some_and(|text| text.contains("decode%20Protobuf"))
+        || message.is_some_and(|text| text.contains("decode Protobuf"));
+    let code = match grpc_status(&response) {
+        Some(Code::OutOfRange) => Code::ResourceExhausted,
+        Some(Code::Internal) if undecodable => Code::InvalidArgument,
+        Some(_) | None => return response,
+    };
+    response.headers_mut().insert("grpc-status", HeaderValue::from(i32::from(code)));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callers_deadline_is_read_in_every_unit_and_nonsense_is_ignored() {
+        let read = |text: &str| {
+            let mut headers = http::HeaderMap::new();
+            headers.insert("grpc-timeout", HeaderValue::from_str(text).unwrap());
+            deadline(&headers)
+        };
+        assert_eq!(read("1S"), Some(Duration::from_millis(990)));
+        assert_eq!(read("50m"), Some(Duration::from_millis(45)));
+        assert_eq!(read("x"), None);
+        assert_eq!(read(""), None);
+        assert_eq!(read("99999999999999999999H"), None);
+    }
+}

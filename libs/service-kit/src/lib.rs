@@ -1,0 +1,19 @@
+//! What every service does the same way: settings, telemetry, clock, identity, server, drain.
+//!
+//! **Invariant:** nothing here decides anything about rollouts. The wall clock is read in
+//! [`clock`] and the environment in [`settings`], and nowhere else.
+
+pub mod bootstrap;
+pub mod clock;
+pub mod deadline;
+pub mod fault;
+pub mod identity;
+pub mod journaled;
+pub mod paging;
+pub mod peers;
+pub mod propagation;
+pub mod server;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+pub mod uncancelled;

@@ -1,0 +1,75 @@
+//! Talking to other services: channels with limits, and followers that never give up.
+
+use std::time::Duration;
+
+use tonic::Status;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::propagation::Outgoing;
+use crate::settings::SettingsError;
+use crate::shutdown::Shutdown;
+
+/// A channel that carries trace context and identity.
+pub type Peer = InterceptedService<Channel, Outgoing>;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const DELAY_FIRST: Duration = Duration::from_millis(100);
+const DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// A lazily connected channel to a service, calling as `outgoing`. A call without a deadline of
+/// its own ends after `timeout`; streams are not cut by it.
+///
+/// # Errors
+/// Refuses what is not an address such as `http://127.0.0.1:7101`.
+pub fn peer(
+    name: &str,
+    address: &str,
+    outgoing: Outgoing,
+    timeout: Duration,
+) -> Result<Peer, SettingsError> {
+    let endpoint = Endpoint::from_shared(address.to_owned())
+        .map_err(|_e| {
+            let shown = vocab::excerpt(address);
+            SettingsError(format!(
+                "peers.{name}: `{shown}` is not an address such as http://127.0.0.1:7101"
+            ))
+        })?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(timeout)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5));
+    Ok(InterceptedService::new(endpoint.connect_lazy(), outgoing))
+}
+
+/// Runs `attempt` again and again until asked to end: at once after one that ended well, with
+/// growing delay after one that failed. The first of a row of failures is logged.
+pub async fn follow<F>(
+    what: &'static str,
+    mut shutdown: Shutdown,
+    mut attempt: impl FnMut() -> F + Send,
+) where
+    F: Future<Output = Result<(), Status>> + Send,
+{
+    let mut delay = DELAY_FIRST;
+    loop {
+        let outcome = tokio::select! {
+            outcome = attempt() => outcome,
+            () = shutdown.wait() => return,
+        };
+        match outcome {
+            Ok(()) => delay = DELAY_FIRST,
+            Err(status) => {
+                if delay == DELAY_FIRST {
+                    tracing::warn!(what, code = %status.code(), why = status.message(), "lost touch: trying again");
+                }
+                delay = (delay * 2).min(DELAY_MAX);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = shutdown.wait() => return,
+        }
+    }
+}

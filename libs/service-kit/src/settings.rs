@@ -1,0 +1,178 @@
+//! Settings: documented defaults compiled in, then a file, then the environment.
+//!
+//! `SOFTLAUNCH__STORE__LOCATION=redis://127.0.0.1/` sets `location` in `[store]`. An unknown key
+//! anywhere is refused: a misspelt setting must not be a silent default.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use config::{Config, Environment, File, FileFormat};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use vocab::Timestamp;
+
+use crate::clock::{Clock, Demo};
+
+/// What is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+#[error("settings: {0}")]
+pub struct SettingsError(pub String);
+
+/// Where a service listens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Address and port.
+    pub listen_address: SocketAddr,
+}
+
+/// What is logged and exported.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetrySettings {
+    /// `pretty` or `json`.
+    pub log_format: LogFormat,
+    /// What is logged, e.g. `info` or `info,tonic=warn`.
+    pub log_filter: String,
+    /// Where spans go over OTLP/gRPC, e.g. `http://127.0.0.1:4317`; nowhere where empty.
+    pub otlp_endpoint: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// Where the other services are; a service reads those it talks to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerSettings {
+    /// The flag service.
+    pub flag: String,
+    /// The gate service.
+    pub gate: String,
+    /// The kill-switch service.
+    pub killswitch: String,
+    /// The communications service.
+    pub comms: String,
+    /// The rollout service.
+    pub rollout: String,
+}
+
+/// Where data is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// `embedded:DIRECTORY` or `redis://...`.
+    pub location: String,
+}
+
+/// The clock.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockSettings {
+    /// From this instant on a demo clock runs faster; empty for the system's clock.
+    pub demo_origin: String,
+    /// How many seconds of demo time pass in one.
+    pub demo_factor: u32,
+}
+
+impl ClockSettings {
+    /// The clock these settings ask for.
+    ///
+    /// # Errors
+    /// Refuses an origin that is no instant and a factor of zero.
+    pub fn clock(&self) -> Result<Clock, SettingsError> {
+        if self.demo_origin.is_empty() {
+            return Ok(Clock::system());
+        }
+        let origin = Timestamp::parse(&self.demo_origin)
+            .map_err(|why| SettingsError(format!("clock.demo_origin: {why}")))?;
+        if self.demo_factor == 0 {
+            return Err(SettingsError("clock.demo_factor: expected 1 or more".to_owned()));
+        }
+        Ok(Clock::new(Some(Demo { origin, factor: self.demo_factor })))
+    }
+}
+
+/// Reads settings: `defaults` (TOML), then `file`, then the environment.
+///
+/// # Errors
+/// Names the key that is wrong, unknown or missing.
+pub fn load<S: DeserializeOwned>(
+    defaults: &str,
+    file: Option<&Path>,
+) -> Result<S, SettingsError> {
+    let environment = Environment::with_prefix("SOFTLAUNCH")
+        .prefix_separator("__")
+        .separator("__")
+        .ignore_empty(true);
+    read(defaults, file, environment)
+}
+
+/// The documented defaults, without file or environment.
+///
+/// # Errors
+/// Fails only where the defaults themselves are wrong, which a test notices.
+pub fn defaults<S: DeserializeOwned>(defaults: &str) -> Result<S, SettingsError> {
+    let nothing = Environment::default().source(Some(config::Map::new()));
+    read(defaults, None, nothing)
+}
+
+fn read<S: DeserializeOwned>(
+    defaults: &str,
+    file: Option<&Path>,
+    environment: Environment,
+) -> Result<S, SettingsError> {
+    let mut builder = Config::builder().add_source(File::from_str(defaults, FileFormat::Toml));
+    if let Some(path) = file {
+        builder = builder.add_source(File::from(PathBuf::from(path)).format(FileFormat::Toml));
+    }
+    builder
+        .add_source(environment)
+        .build()
+        .and_then(Config::try_deserialize)
+        .map_err(|error| SettingsError(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULTS: &str = "[server]\nlisten_address = \"127.0.0.1:7101\"\n[clock]\ndemo_origin = \"\"\ndemo_factor = 1\n";
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        server: ServerSettings,
+        clock: ClockSettings,
+    }
+
+    fn with_environment(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let pairs = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let environment = Environment::with_prefix("SOFTLAUNCH")
+            .prefix_separator("__")
+            .separator("__")
+            .source(Some(pairs));
+        read(DEFAULTS, None, environment)
+    }
+
+    #[test]
+    fn the_environment_overrides_the_defaults() {
+        let settings =
+            with_environment(&[("SOFTLAUNCH__CLOCK__DEMO_FACTOR", "7200")]).unwrap();
+        assert_eq!(settings.clock.demo_factor, 7_200);
+        assert_eq!(settings.server.listen_address.port(), 7101);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let refused = with_environment(&[("SOFTLAUNCH__SERVER__LISTEN_ADRESS", "x")]);
+        assert!(refused.unwrap_err().to_string().contains("listen_adress"));
+    }
+}

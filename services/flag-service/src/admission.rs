@@ -1,0 +1,75 @@
+//! Admission: one question per upload, before it starts (semantics §4).
+
+use contracts::flag as pb;
+use flag_core::{Admission, Limit, LimitHit, decide_admission};
+use service_kit::fault::{Fault, checked};
+use store::Quota;
+use vocab::{UploadId, WorkspaceId};
+
+use crate::app::App;
+use crate::convert::{self, signed};
+use crate::error::DOMAIN;
+
+impl App {
+    /// Decides on one upload.
+    pub(crate) async fn admit(
+        &self,
+        request: &pb::AdmitUploadRequest,
+    ) -> Result<pb::AdmitUploadResponse, Fault> {
+        let key = convert::flag_key("name", &request.name)?;
+        let workspace =
+            checked(DOMAIN, "workspace_id", WorkspaceId::new(&request.workspace_id))?;
+        let upload = checked(DOMAIN, "upload_id", UploadId::new(&request.upload_id))?;
+        let size = u64::try_from(request.file_size_bytes)
+            .map_err(|_e| Fault::field(DOMAIN, "file_size_bytes", "is negative"))?;
+        let attributes = convert::attributes(request.attributes.as_ref())?;
+        let stored = self.flag(&key)?;
+        let (evaluation, epoch) = self.evaluate(&stored, &workspace, &attributes);
+        let mut decided = decide_admission(evaluation, &stored.flag.limits, size);
+        if let Admission::TakeQuota(limit) = decided {
+            let quota = Quota {
+                pipeline: stored.flag.pipeline.to_string(),
+                workspace,
+                day: self.clock.now().utc_day(),
+                limit,
+            };
+            let taken = self.quotas.take(&quota, &upload).await;
+            let taken = taken.map_err(|error| Fault::unavailable(DOMAIN, error))?;
+            decided = if taken.granted {
+                Admission::Admit
+            } else {
+                let (value, observed) = (u64::from(limit), u64::from(taken.used) + 1);
+                Admission::Reject(LimitHit { limit: Limit::UploadsPerDay, value, observed })
+            };
+        }
+        let mut response = pb::AdmitUploadResponse {
+            reason: convert::wire_reason(evaluation).into(),
+            revision: signed(stored.revision),
+            kill_epoch: signed(epoch),
+            ..pb::AdmitUploadResponse::default()
+        };
+        self.fill(&mut response, decided);
+        Ok(response)
+    }
+
+    fn fill(&self, response: &mut pb::AdmitUploadResponse, decided: Admission) {
+        let admission = match decided {
+            Admission::Admit => pb::Admission::Admit,
+            Admission::Legacy => pb::Admission::Legacy,
+            Admission::Defer | Admission::TakeQuota(_) => {
+                response.retry_after_duration = self.durations.retry_after.try_into().ok();
+                pb::Admission::Defer
+            }
+            Admission::Reject(hit) => {
+                response.set_limit(match hit.limit {
+                    Limit::FileSize => pb::Limit::FileSize,
+                    Limit::UploadsPerDay => pb::Limit::UploadsPerDay,
+                });
+                response.limit_value = signed(hit.value);
+                response.observed_value = signed(hit.observed);
+                pb::Admission::Reject
+            }
+        };
+        response.set_admission(admission);
+    }
+}

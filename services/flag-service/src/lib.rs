@@ -1,0 +1,100 @@
+//! Flags: kept in a journal, answered from memory, off wherever a kill switch says so.
+//!
+//! **Invariant:** an evaluation never waits on a store. Exposure of a flag that a rollout moves
+//! rises only by `ApplyRolloutStep`, in order of its generations.
+
+mod admission;
+mod api;
+mod app;
+mod convert;
+mod error;
+mod evaluation;
+mod killview;
+mod settings;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::flag::admission_service_server::AdmissionServiceServer;
+use contracts::flag::evaluation_service_server::EvaluationServiceServer;
+use contracts::flag::flag_service_server::FlagServiceServer;
+use service_kit::bootstrap::Error;
+use service_kit::clock::Clock;
+use service_kit::peers::peer;
+use service_kit::propagation::Outgoing;
+use service_kit::server::{self, MESSAGE_SIZE_MAX};
+use service_kit::shutdown::Shutdown;
+use store::{Location, Replica, Store, StreamName};
+use tokio::net::TcpListener;
+
+use crate::api::Api;
+use crate::app::App;
+use crate::killview::KillView;
+pub use crate::settings::{EvaluationSettings, Peers, Settings};
+
+const SERVICES: [&str; 3] = [
+    "softlaunch.flag.v1.FlagService",
+    "softlaunch.flag.v1.EvaluationService",
+    "softlaunch.flag.v1.AdmissionService",
+];
+
+/// What the service stands on.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    /// Where its journal and quotas are.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Dependencies {
+    /// Opens what the settings name.
+    ///
+    /// # Errors
+    /// Names the setting or the store that is wrong.
+    pub async fn connect(settings: &Settings) -> Result<Self, Error> {
+        let clock = settings.clock.clock()?;
+        let location = Location::parse(&settings.store.location)?;
+        let store = Store::open(&location, Arc::new(service_kit::clock::real_now)).await?;
+        Ok(Self { store, clock })
+    }
+}
+
+/// Serves until asked to end.
+///
+/// # Errors
+/// Fails where the journal cannot be read or the socket fails.
+pub async fn serve(
+    settings: Settings,
+    dependencies: Dependencies,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let durations = settings.evaluation.durations()?;
+    let Dependencies { store, clock } = dependencies;
+    let stream = StreamName::new("flag")?;
+    let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
+    let outgoing = Outgoing::acting_as("flag-service", Vec::new());
+    let killswitch =
+        peer("killswitch", &settings.peers.killswitch, outgoing, Duration::from_secs(5))?;
+    let kills = KillView::follow(killswitch, clock.clone(), durations.stale_after, shutdown.clone());
+    let quotas = Arc::clone(&store.quotas);
+    let app = Arc::new(App { replica, clock, kills, quotas, durations, shutdown: shutdown.clone() });
+    let (router, _health) = server::with_health_and_reflection(
+        server::hardened(),
+        contracts::DESCRIPTORS,
+        &SERVICES,
+    )
+    .await?;
+    let api = Api::new(app);
+    let router = router
+        .add_service(
+            FlagServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_SIZE_MAX),
+        )
+        .add_service(
+            EvaluationServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_SIZE_MAX),
+        )
+        .add_service(AdmissionServiceServer::new(api).max_decoding_message_size(MESSAGE_SIZE_MAX));
+    Ok(server::serve(router, listener, shutdown).await?)
+}

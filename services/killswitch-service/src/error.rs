@@ -1,0 +1,24 @@
+//! What a refusal is to a caller: code and reason, in one place.
+
+use killswitch_core::Refusal;
+use service_kit::fault::Fault;
+use tonic::Code;
+
+/// Error domain of this service.
+pub(crate) const DOMAIN: &str = "killswitch.softlaunch.dev";
+
+/// A refusal of the core.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) Refusal);
+
+impl From<Refused> for Fault {
+    fn from(Refused(refusal): Refused) -> Self {
+        match &refusal {
+            Refusal::EpochMismatch { seen, current } => {
+                Self::new(Code::Aborted, DOMAIN, "EPOCH_MISMATCH", refusal.to_string())
+                    .with("epoch", current)
+                    .with("seen", seen)
+            }
+        }
+    }
+}
