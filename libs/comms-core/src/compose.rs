@@ -1,5 +1,7 @@
 //! From an event to the messages the plan asks for.
 
+use std::collections::BTreeSet;
+
 use plan::{Channel, ChannelKind, CommunicationEvent, Plan};
 use vocab::{BasisPoints, PhaseId, Timestamp};
 
@@ -78,16 +80,22 @@ pub fn compose(
         message.event == event && phase.as_ref().is_none_or(fits)
     });
     let mut messages = Vec::new();
+    let mut ids = Ids::default();
     for message in wanted {
         let audience =
             plan.communication.audiences.iter().find(|known| known.id == message.audience);
         let title = audience.map_or_else(String::new, |audience| audience.title.clone());
         let addresses = audience.map_or(&[][..], |audience| audience.addresses.as_slice());
-        for channel in plan.communication.channels.iter().filter(|c| message.channels.contains(&c.id))
+        for channel in
+            plan.communication.channels.iter().filter(|c| message.channels.contains(&c.id))
         {
             for destination in destinations(channel, addresses) {
+                let wanted = format!("{source}.{}.{}.{destination}", message.id, channel.id);
+                let Some(id) = ids.give(wanted) else {
+                    continue; // The same destination, named twice.
+                };
                 messages.push(NewMessage {
-                    id: format!("{source}.{}.{}.{destination}", message.id, channel.id),
+                    id,
                     event: message.id.to_string(),
                     channel: channel.id.to_string(),
                     kind: channel.kind,
@@ -100,6 +108,30 @@ pub fn compose(
         }
     }
     Ok(messages)
+}
+
+/// Ids given out for one event: safe in a resource name and in a header, and distinct.
+#[derive(Debug, Default)]
+struct Ids {
+    wanted: BTreeSet<String>,
+    given: BTreeSet<String>,
+}
+
+impl Ids {
+    /// An id made of letters, digits and `._@-`; `None` where the same was wanted before. Two that
+    /// differ only in other characters are told apart by a number.
+    fn give(&mut self, wanted: String) -> Option<String> {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '_' };
+        let plain: String = wanted.chars().map(safe).collect();
+        if !self.wanted.insert(wanted) {
+            return None;
+        }
+        let numbered = (2_u32..).map(|number| format!("{plain}-{number}"));
+        let mut candidates = std::iter::once(plain.clone()).chain(numbered);
+        let id = candidates.find(|id| !self.given.contains(id))?;
+        self.given.insert(id.clone());
+        Some(id)
+    }
 }
 
 /// Mail goes to each address by itself; everything else to the channel.
@@ -191,7 +223,8 @@ mod tests {
 
     #[test]
     fn a_kill_is_an_incident_and_says_why() {
-        let news = News::KillSwitchEngaged { scope: "everything".into(), reason: "bad data".into() };
+        let news =
+            News::KillSwitchEngaged { scope: "everything".into(), reason: "bad data".into() };
         let messages = told(&news);
         let slack = messages.iter().find(|message| message.kind == ChannelKind::Slack).unwrap();
         assert_eq!(slack.destination, "#incidents");
@@ -204,7 +237,16 @@ mod tests {
         let ids: Vec<_> = told(&news).into_iter().map(|message| message.id).collect();
         let again: Vec<_> = told(&news).into_iter().map(|message| message.id).collect();
         assert_eq!(ids, again);
-        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        let distinct: BTreeSet<_> = ids.iter().collect();
         assert_eq!(distinct.len(), ids.len());
+    }
+
+    #[test]
+    fn an_id_is_safe_in_a_name_and_distinct_from_its_look_alike() {
+        let mut ids = Ids::default();
+        assert_eq!(ids.give("a.#x y".into()).as_deref(), Some("a._x_y"));
+        assert_eq!(ids.give("a.#x y".into()), None);
+        assert_eq!(ids.give("a.#x_y".into()).as_deref(), Some("a._x_y-2"));
+        assert_eq!(ids.give("a.b\r\n@c".into()).as_deref(), Some("a.b__@c"));
     }
 }

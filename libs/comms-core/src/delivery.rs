@@ -39,7 +39,12 @@ pub enum Next {
 /// Decides after attempt number `attempts` (from 1). `jitter` in `0..=1000` spreads retries over
 /// half of the delay.
 #[must_use]
-pub fn after_attempt(outcome: &AttemptOutcome, attempts: usize, jitter: u32, now: Timestamp) -> Next {
+pub fn after_attempt(
+    outcome: &AttemptOutcome,
+    attempts: usize,
+    jitter: u32,
+    now: Timestamp,
+) -> Next {
     let asked = match outcome {
         AttemptOutcome::Sent => return Next::Sent,
         AttemptOutcome::Permanent => return Next::Dead,

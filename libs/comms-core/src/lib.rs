@@ -7,6 +7,6 @@ mod compose;
 mod delivery;
 mod template;
 
-pub use compose::{News, NewMessage, compose};
+pub use compose::{NewMessage, News, compose};
 pub use delivery::{ATTEMPTS_MAX, AttemptOutcome, Next, after_attempt};
 pub use template::{check_templates, one_line};

@@ -1,6 +1,8 @@
 //! Texts of messages, per event. Undefined variables are errors, and a subject is one line.
 
-use minijinja::{Environment, UndefinedBehavior, context};
+use std::collections::BTreeMap;
+
+use minijinja::{Environment, UndefinedBehavior, Value};
 use plan::CommunicationEvent;
 
 /// Subject and body of an event's messages.
@@ -38,12 +40,9 @@ pub(crate) fn render(
 fn render_texts(subject: &str, body: &str, fields: &Fields) -> Result<(String, String), String> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let values: minijinja::Value =
-        fields.iter().map(|(name, value)| (*name, value.clone())).collect();
+    let values = Value::from(fields.iter().cloned().collect::<BTreeMap<_, _>>());
     let rendered = |text: &str| {
-        environment
-            .render_str(text, context! { ..values.clone() })
-            .map_err(|error| format!("template: {error}"))
+        environment.render_str(text, values.clone()).map_err(|error| format!("template: {error}"))
     };
     Ok((one_line(&rendered(subject)?), rendered(body)?))
 }
@@ -60,8 +59,18 @@ pub fn one_line(text: &str) -> String {
 /// Names the template that does not render.
 pub fn check_templates() -> Result<(), String> {
     let names = [
-        "pipeline", "phase_id", "phase_name", "time", "objective", "audience", "exposure", "review",
-        "actor", "title", "why", "effect",
+        "pipeline",
+        "phase_id",
+        "phase_name",
+        "time",
+        "objective",
+        "audience",
+        "exposure",
+        "review",
+        "actor",
+        "title",
+        "why",
+        "effect",
     ];
     let fields: Fields = names.iter().map(|name| (*name, format!("[{name}]"))).collect();
     TEMPLATES.iter().try_for_each(|(event, subject, body)| {

@@ -175,8 +175,8 @@ fn a_requirement_is_in_the_unit_of_its_metric() {
 #[test]
 fn an_event_has_a_channel() {
     refused(
-        "channels: [slack-incidents]\n      audience: engineering-support",
-        "channels: []\n      audience: engineering-support",
+        "channels: [slack-incidents, mail]",
+        "channels: []",
         "communication.messages[2].channels: the event has no channel: expected at least one",
     );
 }
