@@ -1,0 +1,226 @@
+//! The rpcs: decode, call the app, encode.
+
+use std::sync::Arc;
+
+use contracts::gate as pb;
+use contracts::gate::gate_service_server::GateService;
+use contracts::gate::signal_service_server::SignalService;
+use service_kit::fault::{Fault, check_text, checked, last_part};
+use service_kit::identity::actor;
+use service_kit::journaled::{command, request_key};
+use service_kit::paging::{cut, page};
+use service_kit::uncancelled::uncancelled;
+use tonic::{Request, Response, Status};
+use vocab::Role;
+
+use crate::app::{App, find_gate};
+use crate::attestation::Statement;
+use crate::convert::gate_plan;
+use crate::error::{DOMAIN, Refusal};
+use crate::state::read_plan;
+
+const EVIDENCE_LENGTH_MAX: usize = 2_000;
+
+/// The services on the wire.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    app: Arc<App>,
+}
+
+impl Api {
+    pub(crate) const fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// Splits `rollouts/r/<collection>/id` into the rollout's name and the id.
+fn child<'a>(path: &str, name: &'a str, collection: &str) -> Result<(&'a str, &'a str), Fault> {
+    let middle = format!("/{collection}/");
+    let parts = name.split_once(&middle).filter(|(_, id)| !id.is_empty() && !id.contains('/'));
+    let (rollout, id) = parts.ok_or_else(|| {
+        let shown = vocab::excerpt(name);
+        let why = format!("`{shown}` is not of the form `rollouts/{{rollout}}/{collection}/{{id}}`");
+        Fault::field(DOMAIN, path, why)
+    })?;
+    last_part(DOMAIN, path, rollout, "rollouts")?;
+    Ok((rollout, id))
+}
+
+#[tonic::async_trait]
+impl GateService for Api {
+    async fn apply_gate_plan(
+        &self,
+        request: Request<pb::ApplyGatePlanRequest>,
+    ) -> Answer<pb::GatePlan> {
+        let actor = actor(request.metadata())?;
+        let request = request.into_inner();
+        last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
+        read_plan(&request.plan_source).map_err(|why| Fault::field(DOMAIN, "plan_source", why))?;
+        if request.generation < 1 || request.phase_generation < 1 {
+            return Err(Fault::field(DOMAIN, "generation", "expected 1 or more").into());
+        }
+        let applied = pb::GatePlanApplied {
+            rollout: request.rollout,
+            plan_source: request.plan_source,
+            generation: request.generation,
+            phase_id: request.phase_id,
+            start_time: request.start_time,
+            passed_gates: request.passed_gates,
+            phase_generation: request.phase_generation,
+        };
+        let command = command(&self.app.clock, actor, "told by the conductor", None);
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(gate_plan(&app.apply_plan(command, applied).await?)) })
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_gate_plan(
+        &self,
+        request: Request<pb::GetGatePlanRequest>,
+    ) -> Answer<pb::GatePlan> {
+        let name = &request.get_ref().name;
+        let rollout = name.strip_suffix("/gatePlan").ok_or_else(|| {
+            Fault::field(DOMAIN, "name", "expected rollouts/{rollout}/gatePlan")
+        })?;
+        Ok(Response::new(gate_plan(&self.app.watched(rollout).map_err(Fault::from)?)))
+    }
+
+    async fn evaluate_gate(
+        &self,
+        request: Request<pb::EvaluateGateRequest>,
+    ) -> Answer<pb::GateReport> {
+        let actor = actor(request.metadata())?;
+        let request = request.into_inner();
+        child("name", &request.name, "gates")?;
+        let app = Arc::clone(&self.app);
+        uncancelled(async move {
+            let (rollout, gate) = child("name", &request.name, "gates")?;
+            let keep = (!request.validate_only).then_some(actor);
+            Ok(app.evaluate(rollout, gate, keep).await?)
+        })
+        .await
+        .map(Response::new)
+    }
+
+    async fn get_gate_report(
+        &self,
+        request: Request<pb::GetGateReportRequest>,
+    ) -> Answer<pb::GateReport> {
+        let request = request.into_inner();
+        let rollout = request.name.split("/gates/").next().unwrap_or_default();
+        let watched = self.app.watched(rollout).map_err(Fault::from)?;
+        let wanted = |report: &&Arc<pb::GateReport>| {
+            if request.digest.is_empty() {
+                report.name == request.name
+            } else {
+                report.digest == request.digest
+            }
+        };
+        let found = watched.reports.iter().find(wanted);
+        let shown = if request.digest.is_empty() { &request.name } else { &request.digest };
+        let found = found.ok_or_else(|| Refusal::ReportNotFound(vocab::excerpt(shown)));
+        Ok(Response::new(found.map_err(Fault::from)?.as_ref().clone()))
+    }
+
+    async fn list_gate_reports(
+        &self,
+        request: Request<pb::ListGateReportsRequest>,
+    ) -> Answer<pb::ListGateReportsResponse> {
+        let request = request.into_inner();
+        let (rollout, gate) = child("parent", &request.parent, "gates")?;
+        let watched = self.app.watched(rollout).map_err(Fault::from)?;
+        find_gate(&watched, gate).map_err(Fault::from)?;
+        let page = page(DOMAIN, &request.parent, request.page_size, &request.page_token)?;
+        // Newest first: the position from the end is the key, so that it stays put.
+        let own = watched.reports.iter().enumerate();
+        let own = own.filter(|(_, report)| report.gate == request.parent);
+        let own = own.map(|(index, report)| (format!("{index:08}"), report.as_ref().clone()));
+        let (gate_reports, next_page_token) = cut(&request.parent, &page, own);
+        Ok(Response::new(pb::ListGateReportsResponse { gate_reports, next_page_token }))
+    }
+
+    async fn list_metrics(
+        &self,
+        request: Request<pb::ListMetricsRequest>,
+    ) -> Answer<pb::ListMetricsResponse> {
+        let metrics = self.app.metrics(&request.get_ref().parent).await?;
+        Ok(Response::new(pb::ListMetricsResponse { metrics }))
+    }
+
+    async fn attest_criterion(
+        &self,
+        request: Request<pb::AttestCriterionRequest>,
+    ) -> Answer<pb::Attestation> {
+        let actor = actor(request.metadata())?;
+        let request = request.into_inner();
+        let (rollout, criterion) = child("name", &request.name, "criteria")?;
+        let link = ["http://", "https://"].iter().any(|scheme| request.evidence.starts_with(scheme));
+        if !link || request.evidence.len() > EVIDENCE_LENGTH_MAX {
+            let why = "expected a link to the evidence: an http or https address, at most 2000 characters";
+            return Err(Fault::field(DOMAIN, "evidence", why).into());
+        }
+        let statement = Statement {
+            rollout: rollout.to_owned(),
+            criterion: criterion.to_owned(),
+            role: checked(DOMAIN, "role", Role::new(&request.role))?,
+            evidence: request.evidence.clone(),
+            statement: check_text(DOMAIN, "statement", &request.statement, false)?,
+        };
+        let key = request_key(DOMAIN, "AttestCriterion", &request.request_id, &request)?;
+        let command = command(&self.app.clock, actor, request.statement, key);
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(app.attest(command, statement).await?) })
+            .await
+            .map(Response::new)
+    }
+
+    async fn withdraw_attestation(
+        &self,
+        request: Request<pb::WithdrawAttestationRequest>,
+    ) -> Answer<pb::Attestation> {
+        let actor = actor(request.metadata())?;
+        let request = request.into_inner();
+        child("name", &request.name, "criteria")?;
+        let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
+        let command = command(&self.app.clock, actor, reason, None);
+        let app = Arc::clone(&self.app);
+        uncancelled(async move {
+            let (rollout, criterion) = child("name", &request.name, "criteria")?;
+            Ok(app.withdraw(command, rollout, criterion).await?)
+        })
+        .await
+        .map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl SignalService for Api {
+    async fn report_outcomes(
+        &self,
+        request: Request<pb::ReportOutcomesRequest>,
+    ) -> Answer<pb::ReportOutcomesResponse> {
+        let (app, request) = (Arc::clone(&self.app), request.into_inner());
+        uncancelled(async move {
+            Ok(pb::ReportOutcomesResponse { duplicate: app.count(&request).await? })
+        })
+        .await
+        .map(Response::new)
+    }
+
+    async fn report_signals(
+        &self,
+        request: Request<pb::ReportSignalsRequest>,
+    ) -> Answer<pb::ReportSignalsResponse> {
+        let actor = actor(request.metadata())?;
+        let command = command(&self.app.clock, actor, "signals reported", None);
+        let (app, request) = (Arc::clone(&self.app), request.into_inner());
+        uncancelled(async move {
+            Ok(pb::ReportSignalsResponse { duplicate: app.record(&request, command).await? })
+        })
+        .await
+        .map(Response::new)
+    }
+}

@@ -1,0 +1,97 @@
+//! Gates: what happened is counted once, and judged without guessing.
+//!
+//! **Invariant:** a batch counts once, however often and wherever it is sent; a report is never
+//! changed once kept; nothing here advances or rolls back anything.
+
+mod api;
+mod app;
+mod attestation;
+mod convert;
+mod counting;
+mod error;
+mod evidence;
+mod metrics;
+mod observe;
+mod settings;
+mod signals;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::gate::gate_service_server::GateServiceServer;
+use contracts::gate::signal_service_server::SignalServiceServer;
+use service_kit::bootstrap::Error;
+use service_kit::clock::Clock;
+use service_kit::peers::peer;
+use service_kit::propagation::Outgoing;
+use service_kit::server::{self, MESSAGE_SIZE_MAX};
+use service_kit::settings::SettingsError;
+use service_kit::shutdown::Shutdown;
+use store::{Location, Replica, Store, StreamName};
+use tokio::net::TcpListener;
+
+use crate::api::Api;
+use crate::app::App;
+pub use crate::settings::{Peers, Settings, SignalSettings};
+
+const SERVICES: [&str; 2] =
+    ["softlaunch.gate.v1.GateService", "softlaunch.gate.v1.SignalService"];
+
+/// What the service stands on.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    /// Where its journal and counters are.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Dependencies {
+    /// Opens what the settings name.
+    ///
+    /// # Errors
+    /// Names the setting or the store that is wrong.
+    pub async fn connect(settings: &Settings) -> Result<Self, Error> {
+        let clock = settings.clock.clock()?;
+        let location = Location::parse(&settings.store.location)?;
+        let store = Store::open(&location, Arc::new(service_kit::clock::real_now)).await?;
+        Ok(Self { store, clock })
+    }
+}
+
+/// Serves until asked to end.
+///
+/// # Errors
+/// Fails where the journal cannot be read or the socket fails.
+pub async fn serve(
+    settings: Settings,
+    dependencies: Dependencies,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let gauge_stale_after = vocab::parse_duration(&settings.signals.gauge_stale_after)
+        .map_err(|why| SettingsError(format!("signals.gauge_stale_after: {why}")))?;
+    let Dependencies { store, clock } = dependencies;
+    let stream = StreamName::new("gate")?;
+    let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
+    let outgoing = Outgoing::acting_as("gate-service", Vec::new());
+    let killswitch =
+        peer("killswitch", &settings.peers.killswitch, outgoing, Duration::from_secs(5))?;
+    let counters = Arc::clone(&store.counters);
+    let app = Arc::new(App { replica, counters, clock, gauge_stale_after });
+    observe::follow_drills(Arc::clone(&app), killswitch, shutdown.clone());
+    let (router, _health) = server::with_health_and_reflection(
+        server::hardened(),
+        contracts::DESCRIPTORS,
+        &SERVICES,
+    )
+    .await?;
+    let api = Api::new(app);
+    let router = router
+        .add_service(
+            GateServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_SIZE_MAX),
+        )
+        .add_service(SignalServiceServer::new(api).max_decoding_message_size(MESSAGE_SIZE_MAX));
+    Ok(server::serve(router, listener, shutdown).await?)
+}

@@ -1,0 +1,16 @@
+//! Judges gates. See the library for what this service owns and promises.
+
+use std::process::ExitCode;
+
+use gate_service::{Dependencies, Settings, serve};
+use service_kit::{bootstrap, shutdown};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    bootstrap::run("gate-service", async |settings: Settings| {
+        let listener = bootstrap::bind(settings.server.listen_address).await?;
+        let dependencies = Dependencies::connect(&settings).await?;
+        serve(settings, dependencies, listener, shutdown::signal()).await
+    })
+    .await
+}
