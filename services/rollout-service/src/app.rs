@@ -1,0 +1,235 @@
+//! Commands: gather the evidence, decide, append, tell.
+
+use std::sync::Arc;
+
+use contracts::rollout as pb;
+use plan::Plan;
+use rollout_core::{Event, Refusal, Rollout, Rollouts, advance, approve, create, start, store_plan};
+use service_kit::clock::Clock;
+use service_kit::fault::Fault;
+use service_kit::journaled::refused;
+use service_kit::peers::Peer;
+use service_kit::shutdown::Shutdown;
+use store::{Command, Replica};
+use vocab::{Role, Timestamp};
+
+use crate::convert::{self, etag};
+use crate::error::{DOMAIN, Refused};
+use crate::state::{State, draft};
+
+/// The service behind its sockets.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) replica: Arc<Replica<State>>,
+    pub(crate) clock: Clock,
+    pub(crate) flag: Peer,
+    pub(crate) gate: Peer,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// How a command is given.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) command: Command,
+    /// The etag the caller saw; not checked where empty.
+    pub(crate) etag: String,
+    /// Decides and stores nothing.
+    pub(crate) validate_only: bool,
+}
+
+impl App {
+    pub(crate) fn find(&self, name: &str) -> Result<Rollout, Fault> {
+        let snapshot = self.replica.snapshot();
+        Ok(find(&snapshot.state.rollouts, name).map_err(Refused)?.clone())
+    }
+
+    pub(crate) fn public(&self, rollout: &Rollout) -> pb::Rollout {
+        convert::rollout(rollout, self.clock.now())
+    }
+
+    pub(crate) async fn store_plan(
+        &self,
+        command: &Command,
+        source: &[u8],
+        validate_only: bool,
+    ) -> Result<pb::PlanVersion, Fault> {
+        let (plan, warnings) = parse(source)?;
+        let snapshot = self.replica.snapshot();
+        let (name, _) =
+            store_plan(&snapshot.state.rollouts, &plan, source).map_err(Refused)?;
+        if validate_only {
+            return Ok(pb::PlanVersion {
+                name,
+                source: source.to_vec(),
+                digest: store::Hash::of(source).to_string(),
+                warnings,
+                create_time: Some(convert::wire_time(command.time)),
+                actor: command.actor.subject.clone(),
+            });
+        }
+        let done = self
+            .replica
+            .execute(command, |state, _| {
+                let (_, events) = store_plan(&state.rollouts, &plan, source)?;
+                Ok::<_, Refused>(events.iter().map(draft).collect())
+            })
+            .await
+            .map_err(|error| refused(DOMAIN, error))?;
+        let stored = done.snapshot.state.rollouts.plans.get(&name);
+        let stored = stored.ok_or(Refusal::PlanNotFound(name.clone())).map_err(Refused)?;
+        Ok(convert::plan_version(&name, stored))
+    }
+
+    pub(crate) async fn create(
+        &self,
+        given: Given,
+        name: &str,
+        plan_version: &str,
+        demo: bool,
+    ) -> Result<pb::Rollout, Fault> {
+        let decide = |rollouts: &Rollouts| create(rollouts, name, plan_version, demo);
+        self.carry_out(given, name, decide).await
+    }
+
+    pub(crate) async fn start(&self, given: Given, name: &str) -> Result<pb::Rollout, Fault> {
+        let rollout = self.find(name)?;
+        self.reconcile(&rollout).await; // The gate must know the rollout before it can judge.
+        let Some(first) = rollout.plan.plan.phases.first() else {
+            return Ok(self.public(&rollout));
+        };
+        let entry = self.judge(name, &entry_gate(first.id.as_str()), given.validate_only).await?;
+        let decide = |rollout: &Rollout, _now| start(rollout, &entry);
+        self.change(given, name, decide).await
+    }
+
+    pub(crate) async fn approve(
+        &self,
+        given: Given,
+        name: &str,
+        digest: &str,
+        role: Role,
+    ) -> Result<pb::Rollout, Fault> {
+        self.find(name)?;
+        let seen = self.kept(name, digest).await?;
+        let fresh = match self.judge(name, &seen.gate_id, true).await {
+            Ok(fresh) => fresh,
+            // A gate that is not this phase's cannot be judged: the core says so by its own rule.
+            Err(_not_now) => seen.clone(),
+        };
+        let actor = given.command.actor.clone();
+        let decide = |rollout: &Rollout, _now| approve(rollout, &actor, &role, &seen, &fresh);
+        self.change(given, name, decide).await
+    }
+
+    pub(crate) async fn advance(
+        &self,
+        given: Given,
+        name: &str,
+        target: &str,
+    ) -> Result<pb::Rollout, Fault> {
+        let rollout = self.find(name)?;
+        self.reconcile(&rollout).await;
+        let gate = rollout.phase().and_then(|phase| phase.gate.as_ref());
+        let next = rollout.next_phase().filter(|next| next.id.as_str() == target);
+        let nothing = || rollout_core::Report {
+            digest: String::new(),
+            gate_id: String::new(),
+            generation: 0,
+            standing: rollout_core::Standing::Inconclusive,
+            items: Vec::new(),
+        };
+        let (mut fresh, mut entry, mut approved) = (nothing(), nothing(), Vec::new());
+        // Where the phase does not follow, the core refuses without looking at reports.
+        if let (Some(gate), Some(next)) = (gate, next) {
+            fresh = self.judge(name, gate.id.as_str(), given.validate_only).await?;
+            entry = self.judge(name, &entry_gate(next.id.as_str()), given.validate_only).await?;
+            for approval in &rollout.approvals {
+                approved.push(self.kept(name, &approval.report_digest).await?);
+            }
+        }
+        let decide = |rollout: &Rollout, now| {
+            advance(rollout, target, &approved, &fresh, &entry, now)
+        };
+        self.change(given, name, decide).await
+    }
+
+    /// Carries out a command on a rollout that exists.
+    pub(crate) async fn change(
+        &self,
+        given: Given,
+        name: &str,
+        decide: impl Fn(&Rollout, Timestamp) -> Result<Vec<Event>, Refusal> + Send + Sync,
+    ) -> Result<pb::Rollout, Fault> {
+        let (seen, now) = (given.etag.clone(), given.command.time);
+        let decide = |rollouts: &Rollouts| {
+            let rollout = find(rollouts, name)?;
+            let current = etag(rollout.revision);
+            if !seen.is_empty() && seen != current {
+                return Err(Refusal::EtagMismatch { seen: seen.clone(), current });
+            }
+            decide(rollout, now)
+        };
+        self.carry_out(given, name, decide).await
+    }
+
+    async fn carry_out(
+        &self,
+        given: Given,
+        name: &str,
+        decide: impl Fn(&Rollouts) -> Result<Vec<Event>, Refusal> + Send + Sync,
+    ) -> Result<pb::Rollout, Fault> {
+        if given.validate_only {
+            let snapshot = self.replica.snapshot();
+            let mut rollouts = snapshot.state.rollouts.clone();
+            let stamp = rollout_core::Stamp {
+                time: given.command.time,
+                actor: given.command.actor.subject.clone(),
+                revision: snapshot.version,
+            };
+            for event in decide(&rollouts).map_err(Refused)? {
+                rollouts.apply(&event, &stamp);
+            }
+            return Ok(self.public(find(&rollouts, name).map_err(Refused)?));
+        }
+        let done = self
+            .replica
+            .execute(&given.command, |state, _| {
+                Ok::<_, Refused>(decide(&state.rollouts)?.iter().map(draft).collect())
+            })
+            .await
+            .map_err(|error| refused(DOMAIN, error))?;
+        for record in &done.records {
+            tracing::info!(rollout = name, event = record.kind, revision = record.version, "decided");
+        }
+        let decided = find(&done.snapshot.state.rollouts, name).map_err(Refused)?;
+        self.reconcile(decided).await;
+        Ok(self.public(&self.find(name)?))
+    }
+}
+
+/// The gate of a phase's entry criteria.
+fn entry_gate(phase: &str) -> String {
+    format!("{}-entry", phase.to_lowercase())
+}
+
+fn find<'a>(rollouts: &'a Rollouts, name: &str) -> Result<&'a Rollout, Refusal> {
+    rollouts.by_name.get(name).ok_or_else(|| Refusal::RolloutNotFound(name.to_owned()))
+}
+
+/// Reads a plan file; every problem becomes a violation of its own.
+fn parse(source: &[u8]) -> Result<(Plan, Vec<String>), Fault> {
+    let text = std::str::from_utf8(source)
+        .map_err(|error| Fault::field(DOMAIN, "source", format!("is not UTF-8: {error}")))?;
+    match Plan::parse(text) {
+        Ok((plan, warnings)) => Ok((plan, warnings.iter().map(ToString::to_string).collect())),
+        Err(problems) => {
+            let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            let why = format!("the plan has {} problems:\n{}", all.len(), all.join("\n"));
+            let mut fault = Fault::field(DOMAIN, "source", why);
+            for problem in problems.iter().take(100) {
+                fault = fault.violation(format!("source:{}", problem.path), problem.to_string());
+            }
+            Err(fault)
+        }
+    }
+}

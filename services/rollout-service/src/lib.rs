@@ -1,0 +1,82 @@
+//! The conductor: carries out plans, one recorded decision at a time.
+//!
+//! **Invariant:** every decision is an event before it has any effect; effects are told in order
+//! of their generation, and told again until they have been taken in.
+
+mod api;
+mod app;
+mod convert;
+mod effects;
+mod error;
+mod reports;
+mod settings;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::rollout::rollout_service_server::RolloutServiceServer;
+use service_kit::bootstrap::Error;
+use service_kit::clock::Clock;
+use service_kit::peers::peer;
+use service_kit::propagation::Outgoing;
+use service_kit::server::{self, MESSAGE_SIZE_MAX};
+use service_kit::shutdown::Shutdown;
+use store::{Location, Replica, Store, StreamName};
+use tokio::net::TcpListener;
+
+use crate::api::Api;
+use crate::app::App;
+pub use crate::settings::{Peers, Settings};
+
+const PEER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the service stands on.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    /// Where its journal is.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Dependencies {
+    /// Opens what the settings name.
+    ///
+    /// # Errors
+    /// Names the setting or the store that is wrong.
+    pub async fn connect(settings: &Settings) -> Result<Self, Error> {
+        let clock = settings.clock.clock()?;
+        let location = Location::parse(&settings.store.location)?;
+        let store = Store::open(&location, Arc::new(service_kit::clock::real_now)).await?;
+        Ok(Self { store, clock })
+    }
+}
+
+/// Serves until asked to end.
+///
+/// # Errors
+/// Fails where the journal cannot be read or the socket fails.
+pub async fn serve(
+    settings: Settings,
+    dependencies: Dependencies,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let Dependencies { store, clock } = dependencies;
+    let stream = StreamName::new("rollout")?;
+    let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
+    let outgoing = Outgoing::acting_as("rollout-service", Vec::new());
+    let flag = peer("flag", &settings.peers.flag, outgoing.clone(), PEER_TIMEOUT)?;
+    let gate = peer("gate", &settings.peers.gate, outgoing, PEER_TIMEOUT)?;
+    let app = Arc::new(App { replica, clock, flag, gate, shutdown: shutdown.clone() });
+    effects::run(Arc::clone(&app), shutdown.clone());
+    let (router, _health) = server::with_health_and_reflection(
+        server::hardened(),
+        contracts::DESCRIPTORS,
+        &["softlaunch.rollout.v1.RolloutService"],
+    )
+    .await?;
+    let api = RolloutServiceServer::new(Api::new(app)).max_decoding_message_size(MESSAGE_SIZE_MAX);
+    Ok(server::serve(router.add_service(api), listener, shutdown).await?)
+}
