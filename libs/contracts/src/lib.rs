@@ -4,6 +4,7 @@
 //! nothing else.
 
 /// `softlaunch.flag.v1`: flags, evaluation, admission.
+#[expect(clippy::large_enum_variant, reason = "generated: an update is moved once, into a frame")]
 pub mod flag {
     tonic::include_proto!("softlaunch.flag.v1");
 }
@@ -24,10 +25,10 @@ pub mod comms {
 }
 
 /// `softlaunch.rollout.v1`: plans and rollouts.
+#[expect(clippy::module_inception, reason = "generated: the message Rollout names its own module")]
 pub mod rollout {
     tonic::include_proto!("softlaunch.rollout.v1");
 }
 
 /// The encoded `FileDescriptorSet` of all contracts, for server reflection.
-pub const DESCRIPTORS: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -65,8 +65,8 @@ pub fn check_update(
     limits: &Limits,
 ) -> Result<(), ChangeRefusal> {
     if !flag.rollout.is_empty()
-        && let Some(what) = raises(&flag.definition, definition)
-            .or_else(|| raises_limits(&flag.limits, limits))
+        && let Some(what) =
+            raises(&flag.definition, definition).or_else(|| raises_limits(&flag.limits, limits))
     {
         return Err(ChangeRefusal::Managed { rollout: flag.rollout.clone(), what });
     }

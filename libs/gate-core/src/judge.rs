@@ -151,7 +151,9 @@ fn judge_observed(observation: Observation, evidence: &Evidence) -> CriterionRes
         }
         Observation::KillSwitchDrill | Observation::KillSwitchAvailable => {
             match evidence.sighted.drill {
-                Some(at) => (true, "drilled: every connected worker applied it".to_owned(), at.to_string()),
+                Some(at) => {
+                    (true, "drilled: every connected worker applied it".to_owned(), at.to_string())
+                }
                 None => (false, "no drill passed in this phase yet".to_owned(), String::new()),
             }
         }
@@ -159,7 +161,9 @@ fn judge_observed(observation: Observation, evidence: &Evidence) -> CriterionRes
             Some(gate) if evidence.passed_gates.contains(gate) => {
                 (true, format!("{gate} passed and approved"), gate.clone())
             }
-            Some(gate) => (false, format!("{gate} has not been passed and approved"), String::new()),
+            Some(gate) => {
+                (false, format!("{gate} has not been passed and approved"), String::new())
+            }
             None => (false, "there is no gate before this".to_owned(), String::new()),
         },
         Observation::FlagAtFull | Observation::CommunicationDelivered => {

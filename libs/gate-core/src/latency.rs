@@ -24,7 +24,11 @@ pub fn latency_bucket(latency_ms: u64) -> u16 {
 }
 
 /// The latency a bucket stands for: within 1 % of everything in it.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by BUCKET_MAX")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bounded by BUCKET_MAX"
+)]
 fn middle_ms(bucket: u16) -> u64 {
     let upper = (f64::from(bucket) * ln_gamma()).exp();
     (upper * (1.0 - RELATIVE_ERROR)).round() as u64

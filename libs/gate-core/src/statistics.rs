@@ -4,8 +4,8 @@
 //! e-value with a uniform prior truncated at the threshold, a supermartingale under the null, so
 //! that by Ville's inequality it ever exceeds `1/alpha` with probability at most `alpha`.
 
-use statrs::function::beta::{beta_reg, ln_beta};
 use statrs::distribution::{Beta, ContinuousCDF};
+use statrs::function::beta::{beta_reg, ln_beta};
 
 /// An interval around a rate, both ends in `0.0..=1.0`.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -66,8 +66,7 @@ impl View {
     /// Whether the last word is older than the policy trusts, or there was none.
     #[must_use]
     pub fn is_stale(&self, policy: Policy, now: Duration) -> bool {
-        self.last_contact
-            .is_none_or(|contact| now.saturating_sub(contact) > policy.stale_after)
+        self.last_contact.is_none_or(|contact| now.saturating_sub(contact) > policy.stale_after)
     }
 
     /// Whether the target is stopped, as far as this process may assume.

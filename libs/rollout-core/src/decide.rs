@@ -284,10 +284,7 @@ pub fn resume(rollout: &Rollout, reason: &str) -> Result<Vec<Event>, Refusal> {
     }
 }
 
-fn require_running<'a>(
-    rollout: &'a Rollout,
-    command: &'static str,
-) -> Result<&'a Phase, Refusal> {
+fn require_running<'a>(rollout: &'a Rollout, command: &'static str) -> Result<&'a Phase, Refusal> {
     let wrong = |needed| Refusal::WrongState { state: rollout.state.name(), command, needed };
     match rollout.state {
         State::Pending => Err(wrong("RUNNING: start it first")),

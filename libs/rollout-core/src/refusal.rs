@@ -13,7 +13,9 @@ pub enum Refusal {
     #[error("there is no plan version {0}: store it first with CreatePlanVersion")]
     PlanNotFound(String),
     /// The plan version exists with other contents.
-    #[error("{0} exists with other contents: a plan is immutable, give the changed file a new version")]
+    #[error(
+        "{0} exists with other contents: a plan is immutable, give the changed file a new version"
+    )]
     PlanExists(String),
     /// No such rollout.
     #[error("there is no {0}: ListRollouts lists what there is")]
@@ -128,7 +130,9 @@ pub enum Refusal {
         found: String,
     },
     /// The report judged an earlier stay in a phase.
-    #[error("the report judged generation {found}, and the phase was entered in {current}: evaluate {gate} again")]
+    #[error(
+        "the report judged generation {found}, and the phase was entered in {current}: evaluate {gate} again"
+    )]
     StaleReport {
         /// The gate.
         gate: String,
@@ -138,7 +142,10 @@ pub enum Refusal {
         current: u64,
     },
     /// The evidence is worse than in the report approved.
-    #[error("since that report the evidence has become worse: {}; evaluate {gate} again", describe(items))]
+    #[error(
+        "since that report the evidence has become worse: {}; evaluate {gate} again",
+        describe(items)
+    )]
     EvidenceWorsened {
         /// The gate.
         gate: String,

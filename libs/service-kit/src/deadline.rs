@@ -39,7 +39,10 @@ impl<S> Layer<S> for CallLayer {
 
 impl<S> Service<Request<Body>> for Call<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
 {
     type Response = Response<Body>;

@@ -103,11 +103,7 @@ impl From<Fault> for Status {
 ///
 /// # Errors
 /// Names the field and what would be right.
-pub fn checked<T>(
-    domain: &'static str,
-    path: &str,
-    value: Result<T, Invalid>,
-) -> Result<T, Fault> {
+pub fn checked<T>(domain: &'static str, path: &str, value: Result<T, Invalid>) -> Result<T, Fault> {
     value.map_err(|why| Fault::field(domain, path, why.to_string()))
 }
 
@@ -145,8 +141,7 @@ pub fn last_part<'a>(
 ) -> Result<&'a str, Fault> {
     let rest = name.strip_prefix(collection).and_then(|rest| rest.strip_prefix('/'));
     rest.filter(|id| !id.is_empty() && !id.contains('/')).ok_or_else(|| {
-        let why =
-            format!("`{}` is not of the form `{collection}/{{id}}`", vocab::excerpt(name));
+        let why = format!("`{}` is not of the form `{collection}/{{id}}`", vocab::excerpt(name));
         Fault::field(domain, path, why)
     })
 }
@@ -161,7 +156,10 @@ mod tests {
         assert_eq!(status.code(), Code::InvalidArgument);
         let details = status.get_error_details();
         let info = details.error_info().unwrap();
-        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("FIELD_INVALID", "flag.softlaunch.dev"));
+        assert_eq!(
+            (info.reason.as_str(), info.domain.as_str()),
+            ("FIELD_INVALID", "flag.softlaunch.dev")
+        );
         assert_eq!(details.bad_request().unwrap().field_violations[0].field, "flag.name");
     }
 

@@ -19,9 +19,9 @@ const DOMAIN: &str = "identity.softlaunch.dev";
 pub fn actor(metadata: &MetadataMap) -> Result<Actor, Fault> {
     let text = |key: &'static str| match metadata.get(key) {
         None => Ok(""),
-        Some(value) => value
-            .to_str()
-            .map_err(|_e| Fault::field(DOMAIN, key, "is not printable ASCII")),
+        Some(value) => {
+            value.to_str().map_err(|_e| Fault::field(DOMAIN, key, "is not printable ASCII"))
+        }
     };
     let subject = match text(ACTOR_KEY)? {
         "" => "anonymous".to_owned(),
@@ -78,6 +78,6 @@ mod tests {
         let mut metadata = MetadataMap::new();
         claim(&mut metadata, "system:rollout", &[]).unwrap();
         assert!(actor(&metadata).is_err());
-        assert_eq!(super::actor(&MetadataMap::new()).unwrap().subject, "anonymous");
+        assert_eq!(actor(&MetadataMap::new()).unwrap().subject, "anonymous");
     }
 }

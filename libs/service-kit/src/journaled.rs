@@ -112,8 +112,8 @@ pub fn stream_records<S: Projection, T: Send + 'static>(
                     }
                 }
                 Err(error) => {
-                    // The reader comes back with its cursor.
-                    if tx.send(Err(Status::unavailable(error.to_string()))).await.is_err() {}
+                    let status = Status::unavailable(error.to_string());
+                    tx.send(Err(status)).await.ok(); // The reader comes back with its cursor.
                     return;
                 }
             }

@@ -49,7 +49,8 @@ pub fn cut<T>(
     let taken: Vec<_> = rest.by_ref().take(page.size).collect();
     let last = taken.last().map(|(key, _)| key.clone());
     let more = rest.next().is_some();
-    let token = last.filter(|_| more).map_or_else(String::new, |key| format!("{}~{key}", mark(list)));
+    let token =
+        last.filter(|_| more).map_or_else(String::new, |key| format!("{}~{key}", mark(list)));
     (taken.into_iter().map(|(_, item)| item).collect(), token)
 }
 

@@ -104,10 +104,7 @@ impl ClockSettings {
 ///
 /// # Errors
 /// Names the key that is wrong, unknown or missing.
-pub fn load<S: DeserializeOwned>(
-    defaults: &str,
-    file: Option<&Path>,
-) -> Result<S, SettingsError> {
+pub fn load<S: DeserializeOwned>(defaults: &str, file: Option<&Path>) -> Result<S, SettingsError> {
     let environment = Environment::with_prefix("SOFTLAUNCH")
         .prefix_separator("__")
         .separator("__")
@@ -164,8 +161,7 @@ mod tests {
 
     #[test]
     fn the_environment_overrides_the_defaults() {
-        let settings =
-            with_environment(&[("SOFTLAUNCH__CLOCK__DEMO_FACTOR", "7200")]).unwrap();
+        let settings = with_environment(&[("SOFTLAUNCH__CLOCK__DEMO_FACTOR", "7200")]).unwrap();
         assert_eq!(settings.clock.demo_factor, 7_200);
         assert_eq!(settings.server.listen_address.port(), 7101);
     }

@@ -36,9 +36,7 @@ pub(super) fn judge(
 ) -> CriterionResult {
     let measured = measure(criterion, evidence, now);
     let mut result = match measured {
-        Measured::Nothing(why) => {
-            CriterionResult::new(Kind::Metric, Verdict::Inconclusive, why)
-        }
+        Measured::Nothing(why) => CriterionResult::new(Kind::Metric, Verdict::Inconclusive, why),
         Measured::Rate { part, whole, bad } => judge_rate(criterion, part, whole, bad),
         Measured::Amount { amount, samples, trials } => {
             judge_amount(criterion, amount, samples, trials)
@@ -148,7 +146,8 @@ fn judge_rate(criterion: &MetricCriterion, part: u64, whole: u64, bad: u64) -> C
     }
     // part/whole against threshold/1e6, cross-multiplied: exact.
     let left = u128::from(part) * 1_000_000;
-    let holds = criterion.requirement.comparison.holds(left, u128::from(threshold) * u128::from(whole));
+    let holds =
+        criterion.requirement.comparison.holds(left, u128::from(threshold) * u128::from(whole));
     let bad_threshold = match criterion.requirement.comparison {
         Comparison::Below | Comparison::AtMost | Comparison::Equal => threshold,
         Comparison::AtLeast | Comparison::Above => 1_000_000_u64.saturating_sub(threshold),
@@ -175,12 +174,12 @@ fn judge_amount(
     trials: Option<(u64, u64)>,
 ) -> CriterionResult {
     let requirement = criterion.requirement;
-    let holds =
-        requirement.comparison.holds(u128::from(amount), u128::from(requirement.threshold.amount()));
+    let holds = requirement
+        .comparison
+        .holds(u128::from(amount), u128::from(requirement.threshold.amount()));
     // "p99 below T" says the same as "fewer than 1 % are slower than T": an exact test.
-    let assurance = trials.map_or(Sure::Yes, |(slow, timed)| {
-        assure(criterion.assurance, slow, timed, 10_000)
-    });
+    let assurance =
+        trials.map_or(Sure::Yes, |(slow, timed)| assure(criterion.assurance, slow, timed, 10_000));
     let (verdict, reason) = decide(criterion, holds, samples, assurance);
     let mut result = CriterionResult::new(Kind::Metric, verdict, reason);
     result.value = match requirement.threshold {
