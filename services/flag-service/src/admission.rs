@@ -17,8 +17,7 @@ impl App {
         request: &pb::AdmitUploadRequest,
     ) -> Result<pb::AdmitUploadResponse, Fault> {
         let key = convert::flag_key("name", &request.name)?;
-        let workspace =
-            checked(DOMAIN, "workspace_id", WorkspaceId::new(&request.workspace_id))?;
+        let workspace = checked(DOMAIN, "workspace_id", WorkspaceId::new(&request.workspace_id))?;
         let upload = checked(DOMAIN, "upload_id", UploadId::new(&request.upload_id))?;
         let size = u64::try_from(request.file_size_bytes)
             .map_err(|_e| Fault::field(DOMAIN, "file_size_bytes", "is negative"))?;

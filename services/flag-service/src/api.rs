@@ -85,9 +85,9 @@ impl FlagService for Api {
         let key = request_key(DOMAIN, "CreateFlag", &request.request_id, &request)?;
         let command = command(&self.app.clock, actor, reason, key);
         let (app, validate_only) = (Arc::clone(&self.app), request.validate_only);
-        uncancelled(async move {
-            Ok(public_flag(&*app.create(command, flag, validate_only).await?))
-        })
+        uncancelled(
+            async move { Ok(public_flag(&*app.create(command, flag, validate_only).await?)) },
+        )
         .await
         .map(Response::new)
     }

@@ -2,7 +2,9 @@
 
 use contracts::flag as pb;
 use contracts::flag::exclusion::Test;
-use flag_core::{Attribute, Attributes, Definition, Evaluation, Flag, LISTED_MAX, Limits, Patterns, Reason};
+use flag_core::{
+    Attribute, Attributes, Definition, Evaluation, Flag, LISTED_MAX, Limits, Patterns, Reason,
+};
 use plan::{Exclusion, ExclusionTest};
 use prost_types::value::Kind;
 use prost_types::{Struct, Timestamp as WireTime};
@@ -24,10 +26,10 @@ pub(crate) fn flag_key(path: &str, name: &str) -> Result<FlagKey, Fault> {
 /// Reads a definition from a request; `path` names it in refusals.
 pub(crate) fn definition(path: &str, wire: &pb::FlagDefinition) -> Result<Definition, Fault> {
     let percentage = BasisPoints::new(wire.percentage_basis_points.into());
-    let percentage =
-        checked(DOMAIN, &format!("{path}.percentage_basis_points"), percentage)?;
+    let percentage = checked(DOMAIN, &format!("{path}.percentage_basis_points"), percentage)?;
     if wire.exclusions.len() > EXCLUSIONS_MAX {
-        let why = format!("{} are too many: expected at most {EXCLUSIONS_MAX}", wire.exclusions.len());
+        let why =
+            format!("{} are too many: expected at most {EXCLUSIONS_MAX}", wire.exclusions.len());
         return Err(Fault::field(DOMAIN, format!("{path}.exclusions"), why));
     }
     let exclusions = wire.exclusions.iter().enumerate();
@@ -112,7 +114,11 @@ pub(crate) fn attributes(wire: Option<&Struct>) -> Result<Attributes, Fault> {
                 return Err(Fault::field(DOMAIN, path, "is not a finite number"));
             }
             Some(Kind::StructValue(_) | Kind::ListValue(_)) => {
-                return Err(Fault::field(DOMAIN, path, "expected a text, a number or a truth value"));
+                return Err(Fault::field(
+                    DOMAIN,
+                    path,
+                    "expected a text, a number or a truth value",
+                ));
             }
         };
         attributes.insert(name, value);

@@ -31,8 +31,7 @@ impl App {
         request: &pb::EvaluateFlagRequest,
     ) -> Result<pb::EvaluateFlagResponse, Fault> {
         let key = convert::flag_key("name", &request.name)?;
-        let workspace =
-            checked(DOMAIN, "workspace_id", WorkspaceId::new(&request.workspace_id))?;
+        let workspace = checked(DOMAIN, "workspace_id", WorkspaceId::new(&request.workspace_id))?;
         let attributes = convert::attributes(request.attributes.as_ref())?;
         let stored = self.flag(&key)?;
         let (evaluation, epoch) = self.evaluate(&stored, &workspace, &attributes);

@@ -54,7 +54,7 @@ impl KillView {
         let epoch = self.view.read().unwrap_or_else(PoisonError::into_inner).epoch();
         let hello = Hello { worker_id, pipeline: "all".to_owned(), epoch: signed(epoch) };
         let hello = pb::WatchKillSwitchesRequest { message: Some(Message::Hello(hello)) };
-        if tx.send(hello).await.is_err() {}
+        tx.send(hello).await.ok(); // Cannot fail: the other half is right here.
         let mut client = KillSwitchServiceClient::new(peer);
         let mut states = client.watch_kill_switches(ReceiverStream::new(rx)).await?.into_inner();
         loop {

@@ -78,15 +78,14 @@ pub async fn serve(
     let outgoing = Outgoing::acting_as("flag-service", Vec::new());
     let killswitch =
         peer("killswitch", &settings.peers.killswitch, outgoing, Duration::from_secs(5))?;
-    let kills = KillView::follow(killswitch, clock.clone(), durations.stale_after, shutdown.clone());
+    let kills =
+        KillView::follow(killswitch, clock.clone(), durations.stale_after, shutdown.clone());
     let quotas = Arc::clone(&store.quotas);
-    let app = Arc::new(App { replica, clock, kills, quotas, durations, shutdown: shutdown.clone() });
-    let (router, _health) = server::with_health_and_reflection(
-        server::hardened(),
-        contracts::DESCRIPTORS,
-        &SERVICES,
-    )
-    .await?;
+    let app =
+        Arc::new(App { replica, clock, kills, quotas, durations, shutdown: shutdown.clone() });
+    let (router, _health) =
+        server::with_health_and_reflection(server::hardened(), contracts::DESCRIPTORS, &SERVICES)
+            .await?;
     let api = Api::new(app);
     let router = router
         .add_service(

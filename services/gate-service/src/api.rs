@@ -41,7 +41,8 @@ fn child<'a>(path: &str, name: &'a str, collection: &str) -> Result<(&'a str, &'
     let parts = name.split_once(&middle).filter(|(_, id)| !id.is_empty() && !id.contains('/'));
     let (rollout, id) = parts.ok_or_else(|| {
         let shown = vocab::excerpt(name);
-        let why = format!("`{shown}` is not of the form `rollouts/{{rollout}}/{collection}/{{id}}`");
+        let why =
+            format!("`{shown}` is not of the form `rollouts/{{rollout}}/{collection}/{{id}}`");
         Fault::field(DOMAIN, path, why)
     })?;
     last_part(DOMAIN, path, rollout, "rollouts")?;
@@ -82,9 +83,9 @@ impl GateService for Api {
         request: Request<pb::GetGatePlanRequest>,
     ) -> Answer<pb::GatePlan> {
         let name = &request.get_ref().name;
-        let rollout = name.strip_suffix("/gatePlan").ok_or_else(|| {
-            Fault::field(DOMAIN, "name", "expected rollouts/{rollout}/gatePlan")
-        })?;
+        let rollout = name
+            .strip_suffix("/gatePlan")
+            .ok_or_else(|| Fault::field(DOMAIN, "name", "expected rollouts/{rollout}/gatePlan"))?;
         Ok(Response::new(gate_plan(&self.app.watched(rollout).map_err(Fault::from)?)))
     }
 
@@ -157,7 +158,8 @@ impl GateService for Api {
         let actor = actor(request.metadata())?;
         let request = request.into_inner();
         let (rollout, criterion) = child("name", &request.name, "criteria")?;
-        let link = ["http://", "https://"].iter().any(|scheme| request.evidence.starts_with(scheme));
+        let link =
+            ["http://", "https://"].iter().any(|scheme| request.evidence.starts_with(scheme));
         if !link || request.evidence.len() > EVIDENCE_LENGTH_MAX {
             let why = "expected a link to the evidence: an http or https address, at most 2000 characters";
             return Err(Fault::field(DOMAIN, "evidence", why).into());

@@ -44,7 +44,8 @@ impl App {
             };
             let known = watched.attestations.get(&statement.criterion);
             let same = known.is_some_and(|known| {
-                let known = pb::Attestation { create_time: attestation.create_time, ..known.clone() };
+                let known =
+                    pb::Attestation { create_time: attestation.create_time, ..known.clone() };
                 known == attestation
             });
             Ok(if same { Vec::new() } else { vec![draft(Kind::CriterionAttested(attestation))] })

@@ -20,7 +20,8 @@ pub(crate) fn wire_time(time: Timestamp) -> WireTime {
 /// Reads an instant; the beginning of time where there is none.
 pub(crate) fn time_of(wire: Option<&WireTime>) -> Timestamp {
     wire.map_or(Timestamp::EPOCH, |wire| {
-        let millis = wire.seconds.saturating_mul(1000).saturating_add(i64::from(wire.nanos / 1_000_000));
+        let millis =
+            wire.seconds.saturating_mul(1000).saturating_add(i64::from(wire.nanos / 1_000_000));
         Timestamp::from_millis(millis)
     })
 }
@@ -50,7 +51,10 @@ pub(crate) const fn wire_verdict(verdict: Verdict) -> pb::Verdict {
     }
 }
 
-pub(crate) fn criterion_result(criterion: &Criterion, found: CriterionResult) -> pb::CriterionResult {
+pub(crate) fn criterion_result(
+    criterion: &Criterion,
+    found: CriterionResult,
+) -> pb::CriterionResult {
     let kind = match found.kind {
         Kind::Metric => pb::CriterionKind::Metric,
         Kind::Observed => pb::CriterionKind::Observed,

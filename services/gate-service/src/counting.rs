@@ -65,10 +65,7 @@ impl Sums {
     }
 
     pub(crate) fn into_changes(self) -> Vec<Change> {
-        self.0
-            .into_iter()
-            .map(|((bucket, field), by)| Change::Add { bucket, field, by })
-            .collect()
+        self.0.into_iter().map(|((bucket, field), by)| Change::Add { bucket, field, by }).collect()
     }
 }
 

@@ -62,18 +62,18 @@ impl From<Refusal> for Fault {
                 format!("{criterion} is judged by {judged}, not by a person's statement"),
             )
             .with("criterion", criterion),
-            Refusal::NothingToWithdraw(criterion) => held(
-                "NOTHING_TO_WITHDRAW",
-                format!("no attestation of {criterion} is in force"),
-            )
-            .with("criterion", criterion),
+            Refusal::NothingToWithdraw(criterion) => {
+                held("NOTHING_TO_WITHDRAW", format!("no attestation of {criterion} is in force"))
+                    .with("criterion", criterion)
+            }
             Refusal::RoleNotAsked { criterion, role, roles } => held(
                 "ROLE_NOT_ASKED",
                 format!("{criterion} is not attested by {role}: it needs {}", join(&roles)),
             )
             .with("role", role),
             Refusal::RoleMissing { actor, role } => {
-                let why = format!("{actor} does not hold the role {role}: act as somebody who does");
+                let why =
+                    format!("{actor} does not hold the role {role}: act as somebody who does");
                 Self::new(Code::PermissionDenied, DOMAIN, "ROLE_MISSING", why)
                     .with("actor", actor)
                     .with("role", role)

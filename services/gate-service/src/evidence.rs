@@ -63,7 +63,9 @@ pub(crate) fn scope(pipeline: &str) -> Result<Scope, Fault> {
 }
 
 /// The windows that criteria ask for.
-pub(crate) fn spans<'a>(criteria: impl IntoIterator<Item = &'a plan::Criterion>) -> Vec<WindowSpan> {
+pub(crate) fn spans<'a>(
+    criteria: impl IntoIterator<Item = &'a plan::Criterion>,
+) -> Vec<WindowSpan> {
     criteria
         .into_iter()
         .filter_map(|criterion| match &criterion.judged {

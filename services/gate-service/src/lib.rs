@@ -35,8 +35,7 @@ use crate::api::Api;
 use crate::app::App;
 pub use crate::settings::{Peers, Settings, SignalSettings};
 
-const SERVICES: [&str; 2] =
-    ["softlaunch.gate.v1.GateService", "softlaunch.gate.v1.SignalService"];
+const SERVICES: [&str; 2] = ["softlaunch.gate.v1.GateService", "softlaunch.gate.v1.SignalService"];
 
 /// What the service stands on.
 #[derive(Debug, Clone)]
@@ -81,12 +80,9 @@ pub async fn serve(
     let counters = Arc::clone(&store.counters);
     let app = Arc::new(App { replica, counters, clock, gauge_stale_after });
     observe::follow_drills(Arc::clone(&app), killswitch, shutdown.clone());
-    let (router, _health) = server::with_health_and_reflection(
-        server::hardened(),
-        contracts::DESCRIPTORS,
-        &SERVICES,
-    )
-    .await?;
+    let (router, _health) =
+        server::with_health_and_reflection(server::hardened(), contracts::DESCRIPTORS, &SERVICES)
+            .await?;
     let api = Api::new(app);
     let router = router
         .add_service(

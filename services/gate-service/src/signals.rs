@@ -204,10 +204,7 @@ fn read_signal(path: &str, wire: &pb::Signal, watched: &Watched) -> Result<Read,
             let path = format!("{path}.breaker_transition");
             checked(DOMAIN, &format!("{path}.breaker_id"), BatchId::new(&transition.breaker_id))?;
             if transition.state() == BreakerState::Unspecified {
-                return Err(invalid(
-                    format!("{path}.state"),
-                    "expected CLOSED, OPEN or HALF_OPEN",
-                ));
+                return Err(invalid(format!("{path}.state"), "expected CLOSED, OPEN or HALF_OPEN"));
             }
             Ok(Read::Sight(Sight::BreakerTransition(transition.clone())))
         }

@@ -119,7 +119,8 @@ fn see(sighted: &mut Sighted, kind: Option<&Sight>, at: Timestamp) {
             let breaker = sighted.breakers.entry(transition.breaker_id.clone()).or_default();
             match state {
                 BreakerState::Open => {
-                    if breaker.open_since.is_none() && sighted.breaker_opened.len() < OCCURRENCES_MAX
+                    if breaker.open_since.is_none()
+                        && sighted.breaker_opened.len() < OCCURRENCES_MAX
                     {
                         sighted.breaker_opened.push(at);
                     }
@@ -134,21 +135,19 @@ fn see(sighted: &mut Sighted, kind: Option<&Sight>, at: Timestamp) {
         Some(Sight::StateTransition(transition)) => {
             sighted.transitions.insert(transition_name(transition));
         }
-        Some(Sight::ManualIntervention(_)) => {
-            if sighted.interventions.len() < OCCURRENCES_MAX {
-                sighted.interventions.push(at);
-            }
+        Some(Sight::ManualIntervention(_)) if sighted.interventions.len() < OCCURRENCES_MAX => {
+            sighted.interventions.push(at);
         }
         Some(Sight::DrillPassed(_)) => sighted.drill = Some(at),
-        None => {}
+        Some(Sight::ManualIntervention(_)) | None => {}
     }
 }
 
 pub(crate) fn read_plan(source: &[u8]) -> Result<Plan, String> {
     let text = std::str::from_utf8(source).map_err(|error| error.to_string())?;
-    Plan::parse(text).map(|(plan, _)| plan).map_err(|problems| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    })
+    Plan::parse(text)
+        .map(|(plan, _)| plan)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
 impl Projection for State {
@@ -156,7 +155,9 @@ impl Projection for State {
         let event = pb::GateEvent::decode(record.payload.as_slice()).map_err(|e| e.to_string())?;
         match event.kind {
             Some(Kind::GatePlanApplied(applied)) => self.apply_plan(applied)?,
-            Some(Kind::CriterionAttested(attestation) | Kind::AttestationWithdrawn(attestation)) => {
+            Some(
+                Kind::CriterionAttested(attestation) | Kind::AttestationWithdrawn(attestation),
+            ) => {
                 self.apply_attestation(attestation);
             }
             Some(Kind::ReportKept(report)) => {

@@ -13,8 +13,7 @@ use crate::error::DOMAIN;
 /// Reads a scope from a request.
 pub(crate) fn scope(wire: Option<&pb::Scope>) -> Result<Scope, Fault> {
     let wire = wire.ok_or_else(|| Fault::field(DOMAIN, "scope", "is required"))?;
-    let pipeline =
-        || checked(DOMAIN, "scope.pipeline", PipelineId::new(&wire.pipeline));
+    let pipeline = || checked(DOMAIN, "scope.pipeline", PipelineId::new(&wire.pipeline));
     match ScopeKind::try_from(wire.kind) {
         Ok(ScopeKind::Global) => Ok(Scope::Global),
         Ok(ScopeKind::Pipeline) => Ok(Scope::Pipeline(pipeline()?)),
@@ -107,21 +106,17 @@ pub(crate) fn signed(number: u64) -> i64 {
 
 /// Reads an event from the journal; `None` for those that change no switch.
 pub(crate) fn event(stored: Kind) -> Result<Option<Event>, String> {
-    let restore = |scope_: Option<pb::Scope>| scope(scope_.as_ref()).map_err(|_f| "a scope that does not read".to_owned());
+    let restore = |scope_: Option<pb::Scope>| {
+        scope(scope_.as_ref()).map_err(|_f| "a scope that does not read".to_owned())
+    };
     let unsigned = |epoch: i64| u64::try_from(epoch).map_err(|_e| "a negative epoch".to_owned());
     Ok(match stored {
-        Kind::Engaged(pb::Engaged { scope, epoch, reason, drill }) => Some(Event::Engaged {
-            scope: restore(scope)?,
-            epoch: unsigned(epoch)?,
-            reason,
-            drill,
-        }),
-        Kind::Released(pb::Released { scope, epoch, reason, drill }) => Some(Event::Released {
-            scope: restore(scope)?,
-            epoch: unsigned(epoch)?,
-            reason,
-            drill,
-        }),
+        Kind::Engaged(pb::Engaged { scope, epoch, reason, drill }) => {
+            Some(Event::Engaged { scope: restore(scope)?, epoch: unsigned(epoch)?, reason, drill })
+        }
+        Kind::Released(pb::Released { scope, epoch, reason, drill }) => {
+            Some(Event::Released { scope: restore(scope)?, epoch: unsigned(epoch)?, reason, drill })
+        }
         Kind::DrillCompleted(_) => None,
     })
 }

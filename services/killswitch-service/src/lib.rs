@@ -71,6 +71,7 @@ pub async fn serve(
         &["softlaunch.killswitch.v1.KillSwitchService"],
     )
     .await?;
-    let api = KillSwitchServiceServer::new(Api::new(app)).max_decoding_message_size(MESSAGE_SIZE_MAX);
+    let api =
+        KillSwitchServiceServer::new(Api::new(app)).max_decoding_message_size(MESSAGE_SIZE_MAX);
     Ok(server::serve(router.add_service(api), listener, shutdown).await?)
 }

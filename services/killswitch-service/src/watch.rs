@@ -30,16 +30,19 @@ pub(crate) async fn watch(
         }
     };
     check(&hello)?;
-    let connection = app.workers.connect(&hello.worker_id, &hello.pipeline).map_err(|_too_many| {
-        Fault::new(Code::ResourceExhausted, DOMAIN, "TOO_MANY_WORKERS", "too many workers")
-    })?;
+    let connection =
+        app.workers.connect(&hello.worker_id, &hello.pipeline).map_err(|_too_many| {
+            Fault::new(Code::ResourceExhausted, DOMAIN, "TOO_MANY_WORKERS", "too many workers")
+        })?;
     tracing::info!(worker = hello.worker_id, pipeline = hello.pipeline, "worker connected");
     let (tx, rx) = mpsc::channel(BUFFER);
     tokio::spawn(async move {
         tokio::select! {
             () = inform(&app, connection, &tx) => {}
             status = listen(&app, connection, requests) => {
-                if let Err(status) = status && tx.send(Err(status)).await.is_err() {}
+                if let Err(status) = status {
+                    tx.send(Err(status)).await.ok(); // Best effort because the worker may be gone.
+                }
             }
         }
         app.workers.disconnect(connection);
@@ -49,9 +52,8 @@ pub(crate) async fn watch(
 }
 
 fn check(hello: &pb::watch_kill_switches_request::Hello) -> Result<(), Fault> {
-    let good = |text: &str| {
-        (1..=128).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic())
-    };
+    let good =
+        |text: &str| (1..=128).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic());
     let why = "expected 1 to 128 printable ASCII characters without spaces";
     if !good(&hello.worker_id) {
         return Err(Fault::field(DOMAIN, "hello.worker_id", why));

@@ -90,8 +90,7 @@ impl Workers {
     pub(crate) fn applied(&self, connections: &[u64], epoch: u64) -> (usize, Duration) {
         let workers = self.lock();
         let applied = connections.iter().filter_map(|connection| workers.get(connection));
-        let applied: Vec<_> =
-            applied.filter(|(_, worker)| worker.applied_epoch >= epoch).collect();
+        let applied: Vec<_> = applied.filter(|(_, worker)| worker.applied_epoch >= epoch).collect();
         let slowest = applied.iter().filter_map(|(_, worker)| worker.apply_time).max();
         (applied.len(), slowest.unwrap_or_default())
     }

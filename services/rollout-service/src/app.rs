@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use contracts::rollout as pb;
 use plan::Plan;
-use rollout_core::{Event, Refusal, Rollout, Rollouts, advance, approve, create, start, store_plan};
+use rollout_core::{
+    Event, Refusal, Rollout, Rollouts, advance, approve, create, start, store_plan,
+};
 use service_kit::clock::Clock;
 use service_kit::fault::Fault;
 use service_kit::journaled::refused;
@@ -55,8 +57,7 @@ impl App {
     ) -> Result<pb::PlanVersion, Fault> {
         let (plan, warnings) = parse(source)?;
         let snapshot = self.replica.snapshot();
-        let (name, _) =
-            store_plan(&snapshot.state.rollouts, &plan, source).map_err(Refused)?;
+        let (name, _) = store_plan(&snapshot.state.rollouts, &plan, source).map_err(Refused)?;
         if validate_only {
             return Ok(pb::PlanVersion {
                 name,
@@ -147,9 +148,8 @@ impl App {
                 approved.push(self.kept(name, &approval.report_digest).await?);
             }
         }
-        let decide = |rollout: &Rollout, now| {
-            advance(rollout, target, &approved, &fresh, &entry, now)
-        };
+        let decide =
+            |rollout: &Rollout, now| advance(rollout, target, &approved, &fresh, &entry, now);
         self.change(given, name, decide).await
     }
 
@@ -199,7 +199,12 @@ impl App {
             .await
             .map_err(|error| refused(DOMAIN, error))?;
         for record in &done.records {
-            tracing::info!(rollout = name, event = record.kind, revision = record.version, "decided");
+            tracing::info!(
+                rollout = name,
+                event = record.kind,
+                revision = record.version,
+                "decided"
+            );
         }
         let decided = find(&done.snapshot.state.rollouts, name).map_err(Refused)?;
         self.reconcile(decided).await;

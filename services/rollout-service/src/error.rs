@@ -57,9 +57,9 @@ impl From<Refused> for Fault {
                 .with("to_basis_points", to.get())
                 .with("largest_basis_points", largest.get()),
             Refusal::NoGate(phase) => held("NO_GATE").with("phase", phase),
-            Refusal::RoleMissing { actor, role } => {
-                fault(Code::PermissionDenied, "ROLE_MISSING").with("actor", actor).with("role", role)
-            }
+            Refusal::RoleMissing { actor, role } => fault(Code::PermissionDenied, "ROLE_MISSING")
+                .with("actor", actor)
+                .with("role", role),
             Refusal::RoleNotAsked { role, .. } => held("ROLE_NOT_ASKED").with("role", role),
             Refusal::SamePersonTwice { actor, role, .. } => {
                 held("SAME_PERSON_TWICE").with("actor", actor).with("role", role)
