@@ -17,17 +17,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const DELAY_FIRST: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
 
-/// A lazily connected channel to a service, calling as `outgoing`. A call without a deadline of
-/// its own ends after `timeout`; streams are not cut by it.
+/// A lazily connected channel to a service. A call without a deadline of its own ends after
+/// `timeout`; streams are not cut by it.
 ///
 /// # Errors
 /// Refuses what is not an address such as `http://127.0.0.1:7101`.
-pub fn peer(
-    name: &str,
-    address: &str,
-    outgoing: Outgoing,
-    timeout: Duration,
-) -> Result<Peer, SettingsError> {
+pub fn channel(name: &str, address: &str, timeout: Duration) -> Result<Channel, SettingsError> {
     let endpoint = Endpoint::from_shared(address.to_owned())
         .map_err(|_e| {
             let shown = vocab::excerpt(address);
@@ -40,7 +35,20 @@ pub fn peer(
         .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(Duration::from_secs(5));
-    Ok(InterceptedService::new(endpoint.connect_lazy(), outgoing))
+    Ok(endpoint.connect_lazy())
+}
+
+/// A [`channel`] that carries trace context and calls as `outgoing`.
+///
+/// # Errors
+/// As [`channel`].
+pub fn peer(
+    name: &str,
+    address: &str,
+    outgoing: Outgoing,
+    timeout: Duration,
+) -> Result<Peer, SettingsError> {
+    Ok(InterceptedService::new(channel(name, address, timeout)?, outgoing))
 }
 
 /// Runs `attempt` again and again until asked to end: at once after one that ended well, with

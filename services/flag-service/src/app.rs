@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use client::KillWatch;
 use flag_core::{Definition, Flag, Limits, check_new, check_step, check_update};
 use service_kit::clock::Clock;
 use service_kit::fault::Fault;
@@ -12,7 +13,6 @@ use vocab::{FlagKey, PhaseId, PipelineId};
 
 use crate::convert::etag;
 use crate::error::{DOMAIN, Refusal, not_found};
-use crate::killview::KillView;
 use crate::settings::Durations;
 use crate::state::{State, Stored, draft};
 
@@ -21,7 +21,7 @@ use crate::state::{State, Stored, draft};
 pub(crate) struct App {
     pub(crate) replica: Arc<Replica<State>>,
     pub(crate) clock: Clock,
-    pub(crate) kills: Arc<KillView>,
+    pub(crate) kills: Arc<KillWatch>,
     pub(crate) quotas: Arc<dyn Quotas>,
     pub(crate) durations: Durations,
     pub(crate) shutdown: Shutdown,

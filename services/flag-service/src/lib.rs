@@ -9,20 +9,19 @@ mod app;
 mod convert;
 mod error;
 mod evaluation;
-mod killview;
 mod settings;
 mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::{KillWatch, Policy, WatchOptions};
 use contracts::flag::admission_service_server::AdmissionServiceServer;
 use contracts::flag::evaluation_service_server::EvaluationServiceServer;
 use contracts::flag::flag_service_server::FlagServiceServer;
 use service_kit::bootstrap::Error;
 use service_kit::clock::Clock;
-use service_kit::peers::peer;
-use service_kit::propagation::Outgoing;
+use service_kit::peers::channel;
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
 use service_kit::shutdown::Shutdown;
 use store::{Location, Replica, Store, StreamName};
@@ -30,9 +29,9 @@ use tokio::net::TcpListener;
 
 use crate::api::Api;
 use crate::app::App;
-use crate::killview::KillView;
 pub use crate::settings::{EvaluationSettings, Peers, Settings};
 
+const PEER_TIMEOUT: Duration = Duration::from_secs(5);
 const SERVICES: [&str; 3] = [
     "softlaunch.flag.v1.FlagService",
     "softlaunch.flag.v1.EvaluationService",

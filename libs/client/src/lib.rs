@@ -1,0 +1,161 @@
+//! The worker SDK: what an ingestion worker links to ask and to report.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), client::Error> {
+//! use client::{Admission, Client, Options};
+//!
+//! let client = Client::start(Options::new("ingestion_v2", "ingestion_v2_enabled"))?;
+//! let workspace = "canary-ws-1".parse()?;
+//! match client.admit(&workspace, &"upload-1".parse()?, 1_024).await {
+//!     Admission::Admit => { /* the new pipeline */ }
+//!     Admission::Legacy => { /* the old one */ }
+//!     Admission::Defer { retry_after } => { /* keep it, ask again */ }
+//!     Admission::Reject { why } => { /* refuse it, and say why */ }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **Invariant:** out of touch with the control plane a worker defers, it does not guess; and what
+//! it reports is counted once, however often it has to be sent.
+
+mod admission;
+mod clock;
+mod killwatch;
+mod reporter;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+use vocab::{FlagKey, Invalid, PipelineId, Timestamp};
+
+pub use admission::{Admission, Evaluated};
+pub use clock::{Now, demo_clock, system_clock};
+pub use killswitch_core::Policy;
+pub use killwatch::{KillWatch, WatchOptions};
+pub use reporter::{Ending, Outcome, Path, Reporter, Unsent};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a client cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name or address is malformed.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+/// What a client is started with.
+#[derive(Clone)]
+pub struct Options {
+    /// The pipeline served.
+    pub pipeline: String,
+    /// The flag asked about.
+    pub flag: String,
+    /// Identifies this worker; a random id where empty.
+    pub worker_id: String,
+    /// Address of the flag service.
+    pub flag_address: String,
+    /// Address of the gate service.
+    pub gate_address: String,
+    /// Address of the kill-switch service.
+    pub killswitch_address: String,
+    /// What to do in silence.
+    pub policy: Policy,
+    /// What time it is.
+    pub now: Now,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("pipeline", &self.pipeline)
+            .field("flag", &self.flag)
+            .field("worker_id", &self.worker_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// The documented local ports, the system's clock, and closed after ten seconds of silence.
+    #[must_use]
+    pub fn new(pipeline: &str, flag: &str) -> Self {
+        Self {
+            pipeline: pipeline.to_owned(),
+            flag: flag.to_owned(),
+            worker_id: String::new(),
+            flag_address: "http://127.0.0.1:7101".to_owned(),
+            gate_address: "http://127.0.0.1:7102".to_owned(),
+            killswitch_address: "http://127.0.0.1:7103".to_owned(),
+            policy: Policy { stale_after: Duration::from_secs(10), fail_closed: true },
+            now: system_clock(),
+        }
+    }
+}
+
+/// A worker's connection to Softlaunch. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) flag: FlagKey,
+    pub(crate) pipeline: PipelineId,
+    pub(crate) flags: Channel,
+    kills: Arc<KillWatch>,
+    reporter: Reporter,
+}
+
+impl Client {
+    /// Starts a client: connects in the background, watches the kill switch, sends reports.
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Refuses names and addresses that are malformed.
+    pub fn start(options: Options) -> Result<Self, Error> {
+        let pipeline = PipelineId::new(&options.pipeline)?;
+        let worker_id = if options.worker_id.is_empty() {
+            format!("worker-{}", uuid::Uuid::new_v4())
+        } else {
+            options.worker_id
+        };
+        let kills = KillWatch::start(
+            channel(&options.killswitch_address)?,
+            WatchOptions { worker_id, pipeline: options.pipeline.clone(), policy: options.policy },
+        );
+        let gate = channel(&options.gate_address)?;
+        let reporter = Reporter::start(gate, pipeline.clone(), Arc::clone(&options.now));
+        let (flag, flags) = (FlagKey::new(&options.flag)?, channel(&options.flag_address)?);
+        Ok(Self { flag, pipeline, flags, kills, reporter })
+    }
+
+    /// The kill switch as this worker knows it.
+    #[must_use]
+    pub fn kills(&self) -> &KillWatch {
+        &self.kills
+    }
+
+    /// Where outcomes and signals are reported.
+    #[must_use]
+    pub const fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+}
+
+fn channel(address: &str) -> Result<Channel, Invalid> {
+    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_e| {
+        let shown = vocab::excerpt(address);
+        Invalid::new(format!("`{shown}` is not an address such as http://127.0.0.1:7101"))
+    })?;
+    let endpoint = endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(CALL_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5));
+    Ok(endpoint.connect_lazy())
+}
+
+pub(crate) fn wire_time(time: Timestamp) -> prost_types::Timestamp {
+    let nanos = i32::try_from(time.as_millis().rem_euclid(1000) * 1_000_000).unwrap_or(0);
+    prost_types::Timestamp { seconds: time.as_seconds(), nanos }
+}
