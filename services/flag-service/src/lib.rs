@@ -74,11 +74,15 @@ pub async fn serve(
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("flag")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
-    let outgoing = Outgoing::acting_as("flag-service", Vec::new());
-    let killswitch =
-        peer("killswitch", &settings.peers.killswitch, outgoing, Duration::from_secs(5))?;
-    let kills =
-        KillView::follow(killswitch, clock.clone(), durations.stale_after, shutdown.clone());
+    let killswitch = channel("killswitch", &settings.peers.killswitch, PEER_TIMEOUT)?;
+    let kills = KillWatch::start(
+        killswitch,
+        WatchOptions {
+            worker_id: format!("flag-service-{}", uuid::Uuid::new_v4()),
+            pipeline: "all".to_owned(),
+            policy: Policy { stale_after: durations.stale_after, fail_closed: true },
+        },
+    );
     let quotas = Arc::clone(&store.quotas);
     let app =
         Arc::new(App { replica, clock, kills, quotas, durations, shutdown: shutdown.clone() });
