@@ -31,7 +31,10 @@ fn real_now() -> Timestamp {
 pub(crate) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "a worker is a process of its own: its one clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a worker is a process of its own: its one clock"
+    )]
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }

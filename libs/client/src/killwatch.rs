@@ -8,7 +8,7 @@ use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
 use contracts::killswitch::scope::Kind;
 use contracts::killswitch::watch_kill_switches_request::{Acknowledgement, Hello, Message};
 use killswitch_core::{Engaged, Policy, Scope, Target, View};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -36,14 +36,19 @@ pub struct KillWatch {
     view: RwLock<View>,
     options: WatchOptions,
     clock: Stopwatch,
+    heard: watch::Sender<bool>,
 }
 
 impl KillWatch {
     /// Starts watching, for as long as the runtime lives. Must be called inside one.
     #[must_use]
     pub fn start(channel: Channel, options: WatchOptions) -> Arc<Self> {
-        let watch =
-            Arc::new(Self { view: RwLock::default(), options, clock: Stopwatch::start() });
+        let watch = Arc::new(Self {
+            view: RwLock::default(),
+            options,
+            clock: Stopwatch::start(),
+            heard: watch::Sender::new(false),
+        });
         let watching = Arc::clone(&watch);
         tokio::spawn(async move {
             let mut delay = DELAY_FIRST;
@@ -89,6 +94,12 @@ impl KillWatch {
         self.view.read().unwrap_or_else(PoisonError::into_inner).epoch()
     }
 
+    /// Waits for the first word of the kill-switch service.
+    pub async fn first_word(&self) {
+        // The sender lives as long as `self`: waiting cannot fail.
+        if self.heard.subscribe().wait_for(|heard| *heard).await.is_err() {}
+    }
+
     /// Whether the last word is older than the policy trusts, or there was none.
     #[must_use]
     pub fn is_stale(&self) -> bool {
@@ -110,7 +121,8 @@ impl KillWatch {
         let mut states = client.watch_kill_switches(ReceiverStream::new(rx)).await?.into_inner();
         loop {
             // Silence is lost contact: a half-open stream gives no error by itself.
-            let next = tokio::time::timeout(self.options.policy.stale_after, states.message()).await;
+            let next =
+                tokio::time::timeout(self.options.policy.stale_after, states.message()).await;
             let next = next.map_err(|_e| Status::deadline_exceeded("no sign of life"))?;
             let Some(response) = next? else { return Ok(()) };
             let epoch = self.accept(&response.state.unwrap_or_default());
@@ -130,6 +142,7 @@ impl KillWatch {
         if view.accept(epoch, engaged, self.clock.elapsed()) {
             tracing::info!(epoch, engaged = view.engaged().len(), "kill switches changed");
         }
+        self.heard.send_replace(true);
         view.epoch().min(epoch)
     }
 }

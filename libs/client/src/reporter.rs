@@ -47,6 +47,7 @@ pub struct Unsent(String);
 enum Item {
     Outcome(Box<pb::UploadOutcome>),
     Signal(Box<pb::Signal>),
+    Batch(Box<pb::ReportOutcomesRequest>, oneshot::Sender<Result<(), Unsent>>),
     Flush(oneshot::Sender<Result<(), Unsent>>),
 }
 
@@ -54,6 +55,7 @@ enum Item {
 #[derive(Clone)]
 pub struct Reporter {
     queue: mpsc::Sender<Item>,
+    pipeline: PipelineId,
     now: Now,
 }
 
@@ -66,9 +68,9 @@ impl std::fmt::Debug for Reporter {
 impl Reporter {
     pub(crate) fn start(gate: Channel, pipeline: PipelineId, now: Now) -> Self {
         let (queue, items) = mpsc::channel(QUEUE_MAX);
-        let sender = Sender { gate, pipeline, failed: None };
+        let sender = Sender { gate, pipeline: pipeline.clone(), failed: None };
         tokio::spawn(sender.run(items));
-        Self { queue, now: Arc::clone(&now) }
+        Self { queue, pipeline, now: Arc::clone(&now) }
     }
 
     /// Reports how an upload ended, now. Waits while the queue is full.
@@ -76,16 +78,24 @@ impl Reporter {
     /// # Errors
     /// Fails where the reporter has ended.
     pub async fn outcome(&self, outcome: Outcome) -> Result<(), Unsent> {
-        let wire = pb::UploadOutcome {
-            upload_id: outcome.upload.to_string(),
-            workspace_id: outcome.workspace.to_string(),
-            result: outcome.ending.into(),
-            path: outcome.path.into(),
-            occur_time: Some(wire_time((self.now)())),
-            latency_duration: outcome.latency.try_into().ok(),
-            platform: outcome.platform,
+        self.put(Item::Outcome(Box::new(wire_outcome(outcome, (self.now)())))).await
+    }
+
+    /// Reports outcomes as a batch with an id of the caller's: reporting it again, even after a
+    /// restart, counts nothing twice. Returns when the batch is counted. 1 to 1,000 outcomes.
+    ///
+    /// # Errors
+    /// Says why the gate service refused it for good.
+    pub async fn batch(&self, batch_id: &str, outcomes: Vec<Outcome>) -> Result<(), Unsent> {
+        let now = (self.now)();
+        let request = pb::ReportOutcomesRequest {
+            pipeline: self.pipeline.to_string(),
+            batch_id: batch_id.to_owned(),
+            outcomes: outcomes.into_iter().map(|outcome| wire_outcome(outcome, now)).collect(),
         };
-        self.put(Item::Outcome(Box::new(wire))).await
+        let (tx, rx) = oneshot::channel();
+        self.put(Item::Batch(Box::new(request), tx)).await?;
+        rx.await.map_err(|_e| ended())?
     }
 
     /// Reports a gauge, e.g. `staging_backlog`, as measured now.
@@ -117,8 +127,7 @@ impl Reporter {
     pub async fn breaker(&self, id: &str, state: &str, at: Timestamp) -> Result<(), Unsent> {
         let state = pb::breaker_transition::State::from_str_name(&format!("STATE_{state}"))
             .ok_or_else(|| Unsent(format!("`{state}` is not CLOSED, OPEN or HALF_OPEN")))?;
-        let transition =
-            pb::BreakerTransition { breaker_id: id.to_owned(), state: state.into() };
+        let transition = pb::BreakerTransition { breaker_id: id.to_owned(), state: state.into() };
         self.signal(Kind::BreakerTransition(transition), at).await
     }
 
@@ -139,6 +148,18 @@ impl Reporter {
 
     async fn put(&self, item: Item) -> Result<(), Unsent> {
         self.queue.send(item).await.map_err(|_e| ended())
+    }
+}
+
+fn wire_outcome(outcome: Outcome, now: Timestamp) -> pb::UploadOutcome {
+    pb::UploadOutcome {
+        upload_id: outcome.upload.to_string(),
+        workspace_id: outcome.workspace.to_string(),
+        result: outcome.ending.into(),
+        path: outcome.path.into(),
+        occur_time: Some(wire_time(now)),
+        latency_duration: outcome.latency.try_into().ok(),
+        platform: outcome.platform,
     }
 }
 
@@ -163,6 +184,11 @@ impl Sender {
                 match item {
                     Item::Outcome(outcome) => outcomes.push(*outcome),
                     Item::Signal(signal) => signals.push(*signal),
+                    Item::Batch(request, reply) => {
+                        let sent = self.send(*request).await;
+                        let sent = sent.map_err(|status| Unsent(status.message().to_owned()));
+                        if reply.send(sent).is_err() {} // Whoever asked is gone.
+                    }
                     Item::Flush(reply) => {
                         flushes.push(reply);
                         break;
@@ -190,14 +216,17 @@ impl Sender {
             return;
         }
         let (pipeline, batch_id) = (self.pipeline.to_string(), new_batch());
-        let request = pb::ReportOutcomesRequest { pipeline, batch_id, outcomes };
+        let sent = self.send(pb::ReportOutcomesRequest { pipeline, batch_id, outcomes }).await;
+        self.note(sent);
+    }
+
+    async fn send(&self, request: pb::ReportOutcomesRequest) -> Result<(), Status> {
         let gate = self.gate.clone();
         let sent = until_acknowledged(|| {
             let (mut client, request) = (SignalServiceClient::new(gate.clone()), request.clone());
             async move { client.report_outcomes(request).await.map(drop) }
         });
-        let sent = sent.await;
-        self.note(sent);
+        sent.await
     }
 
     async fn send_signals(&mut self, signals: Vec<pb::Signal>) {

@@ -4,7 +4,7 @@
 //! commits, behind a circuit breaker; the legacy path does it all at once. Both give the same
 //! results. What Softlaunch is to know of it comes back as values: outcomes, transitions, backlog.
 //!
-//! **Invariant:** nothing here speaks to a network, reads a clock or waits by itself.
+//! **Invariant:** nothing but [`worker`] speaks to a network, reads a clock or waits by itself.
 
 pub mod breaker;
 pub mod ingest;
@@ -14,3 +14,4 @@ pub mod parse;
 pub mod platform;
 pub mod samples;
 pub mod stage;
+pub mod worker;
