@@ -1,0 +1,208 @@
+//! Four real servers over one store, on ports of their own, in this process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::flag::admission_service_client::AdmissionServiceClient;
+use contracts::flag::evaluation_service_client::EvaluationServiceClient;
+use contracts::flag::flag_service_client::FlagServiceClient;
+use contracts::gate::gate_service_client::GateServiceClient;
+use contracts::gate::signal_service_client::SignalServiceClient;
+use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
+use contracts::rollout::rollout_service_client::RolloutServiceClient;
+use service_kit::bootstrap::ServiceSettings;
+use service_kit::clock::{Clock, Demo, real_now};
+use service_kit::identity::claim;
+use service_kit::{settings, shutdown};
+use store::{Head, Location, Store, StreamName};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::Request;
+use tonic::transport::{Channel, Endpoint};
+use vocab::Role;
+
+/// A person with the roles they hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Person {
+    /// The name claimed.
+    pub name: &'static str,
+    /// The roles claimed.
+    pub roles: &'static [&'static str],
+}
+
+/// Where every stream of the store ends: equal means that nothing was written.
+pub type Journals = BTreeMap<&'static str, Head>;
+
+const STREAMS: [&str; 4] = ["flag", "gate", "killswitch", "rollout"];
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Flag, gate, killswitch and rollout service, serving. They end with it.
+#[derive(Debug)]
+pub struct House {
+    /// What time it is in the house.
+    pub clock: Clock,
+    /// The store they share.
+    pub store: Store,
+    /// Where each serves, by noun.
+    pub addresses: BTreeMap<&'static str, SocketAddr>,
+    channels: BTreeMap<&'static str, Channel>,
+    _trigger: shutdown::Trigger,
+    _dir: TempDir,
+}
+
+/// A message as `person` sends it.
+///
+/// # Panics
+/// Where a test made up a malformed person.
+pub fn ask<T>(person: Person, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let roles: Vec<_> =
+        person.roles.iter().map(|role| Role::new(role).expect("a role is well-formed")).collect();
+    claim(request.metadata_mut(), person.name, &roles).expect("a name is well-formed");
+    request
+}
+
+fn defaults<S: ServiceSettings>() -> S {
+    settings::defaults(S::DEFAULTS).expect("the documented defaults are valid")
+}
+
+impl House {
+    /// Starts the house on the system's clock.
+    pub async fn start() -> Self {
+        Self::on(Clock::system()).await
+    }
+
+    /// Starts the house on a clock that runs `factor` times as fast from now on.
+    pub async fn hurried(factor: u32) -> Self {
+        Self::on(Clock::new(Some(Demo { origin: real_now(), factor }))).await
+    }
+
+    /// Starts the house on `clock`, with an empty store.
+    ///
+    /// # Panics
+    /// Where a port or a directory cannot be had.
+    pub async fn on(clock: Clock) -> Self {
+        let dir = tempfile::tempdir().expect("the temporary directory is writable");
+        let location = Location::Embedded(dir.path().to_owned());
+        let store = Store::open(&location, Arc::new(real_now)).await.expect("the store opens");
+        let mut listeners = BTreeMap::new();
+        let mut addresses = BTreeMap::new();
+        for noun in STREAMS {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+            addresses.insert(noun, listener.local_addr().expect("a bound listener is somewhere"));
+            listeners.insert(noun, listener);
+        }
+        let (trigger, end) = shutdown::channel();
+        let channels = addresses.iter().map(|(noun, address)| (*noun, channel(*address))).collect();
+        let house = Self { clock, store, addresses, channels, _trigger: trigger, _dir: dir };
+        for (noun, listener) in listeners {
+            house.serve(noun, listener, end.clone());
+        }
+        house
+    }
+
+    fn serve(&self, noun: &'static str, listener: TcpListener, end: shutdown::Shutdown) {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let [flag, gate, killswitch] =
+            ["flag", "gate", "killswitch"].map(|noun| format!("http://{}", self.addresses[noun]));
+        tokio::spawn(async move {
+            let served = match noun {
+                "flag" => {
+                    let mut settings: flag_service::Settings = defaults();
+                    settings.peers.killswitch = killswitch;
+                    let on = flag_service::Dependencies { store, clock };
+                    flag_service::serve(settings, on, listener, end).await
+                }
+                "gate" => {
+                    let mut settings: gate_service::Settings = defaults();
+                    settings.peers.killswitch = killswitch;
+                    // On a hurried clock a day is a moment.
+                    settings.signals.gauge_stale_after = "365d".to_owned();
+                    let on = gate_service::Dependencies { store, clock };
+                    gate_service::serve(settings, on, listener, end).await
+                }
+                "killswitch" => {
+                    let on = killswitch_service::Dependencies { store, clock };
+                    killswitch_service::serve(defaults(), on, listener, end).await
+                }
+                _ => {
+                    let mut settings: rollout_service::Settings = defaults();
+                    settings.peers.flag = flag;
+                    settings.peers.gate = gate;
+                    let on = rollout_service::Dependencies { store, clock };
+                    rollout_service::serve(settings, on, listener, end).await
+                }
+            };
+            served.unwrap_or_else(|error| panic!("{noun}-service ended badly: {error}"));
+        });
+    }
+
+    /// A connection to the service of that noun.
+    #[must_use]
+    pub fn channel(&self, noun: &str) -> Channel {
+        self.channels[noun].clone()
+    }
+
+    /// Keeps flags.
+    #[must_use]
+    pub fn flags(&self) -> FlagServiceClient<Channel> {
+        FlagServiceClient::new(self.channel("flag"))
+    }
+
+    /// Answers who is on.
+    #[must_use]
+    pub fn evaluation(&self) -> EvaluationServiceClient<Channel> {
+        EvaluationServiceClient::new(self.channel("flag"))
+    }
+
+    /// Admits uploads.
+    #[must_use]
+    pub fn admission(&self) -> AdmissionServiceClient<Channel> {
+        AdmissionServiceClient::new(self.channel("flag"))
+    }
+
+    /// Judges gates.
+    #[must_use]
+    pub fn gates(&self) -> GateServiceClient<Channel> {
+        GateServiceClient::new(self.channel("gate"))
+    }
+
+    /// Takes in what happened.
+    #[must_use]
+    pub fn signals(&self) -> SignalServiceClient<Channel> {
+        SignalServiceClient::new(self.channel("gate"))
+    }
+
+    /// Stops work.
+    #[must_use]
+    pub fn kills(&self) -> KillSwitchServiceClient<Channel> {
+        KillSwitchServiceClient::new(self.channel("killswitch"))
+    }
+
+    /// Conducts rollouts.
+    #[must_use]
+    pub fn rollouts(&self) -> RolloutServiceClient<Channel> {
+        RolloutServiceClient::new(self.channel("rollout"))
+    }
+
+    /// Where every stream ends.
+    ///
+    /// # Panics
+    /// Where the store does not answer.
+    pub async fn journals(&self) -> Journals {
+        let mut heads = BTreeMap::new();
+        for name in STREAMS {
+            let stream = StreamName::new(name).expect("a noun is a stream name");
+            let head = self.store.journal.head(&stream).await.expect("the store answers");
+            heads.insert(name, head);
+        }
+        heads
+    }
+}
+
+fn channel(address: SocketAddr) -> Channel {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address is a URI");
+    endpoint.timeout(CALL_TIMEOUT).connect_lazy()
+}

@@ -1,0 +1,1 @@
+//! Tools from other houses understand the contracts.
