@@ -1,0 +1,223 @@
+//! Delivery: one worker for each channel, so that a broken one delays no other.
+//!
+//! A message is sent, then recorded as sent. A crash between the two sends it again: told twice
+//! beats not told.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use comms_core::AttemptOutcome;
+use service_kit::clock::real_now;
+use service_kit::fault::Fault;
+use service_kit::propagation::continue_trace;
+use service_kit::uncancelled::uncancelled;
+use store::{Lease, Leases, StoreError};
+use tokio::task::JoinSet;
+use tonic::Status;
+use tracing::Instrument as _;
+use uuid::Uuid;
+use vocab::Timestamp;
+
+use crate::app::App;
+use crate::channels::{Answer, Channels};
+use crate::state::{State, Stored};
+
+const BATCH: usize = 4; // Messages on their way at once, per channel.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15); // Of all steps, for mail the only bound.
+const LEASE_TTL: Duration = Duration::from_secs(15);
+const LEASE_RENEWAL: Duration = Duration::from_secs(5);
+const RETRY_DELAY: Duration = Duration::from_secs(1); // After the store failed, or a lease was taken.
+const RESTART_DELAY: Duration = Duration::from_secs(5); // After a worker panicked.
+
+/// Delivers what the journal says is to be delivered.
+#[derive(Debug)]
+pub(crate) struct Deliveries {
+    pub(crate) app: Arc<App>,
+    pub(crate) channels: Channels,
+    pub(crate) leases: Arc<dyn Leases>,
+    pub(crate) holder: String,
+}
+
+/// What a worker does next.
+enum Plan {
+    Deliver,
+    SleepUntil(Timestamp),
+    AwaitChange,
+}
+
+impl Deliveries {
+    /// Keeps a worker for every channel that has ever had something to deliver. Ends when asked to,
+    /// after what is on its way has been recorded.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let mut changes = self.app.replica.changes();
+        let mut shutdown = self.app.shutdown.clone();
+        let mut known = BTreeSet::new();
+        let mut workers = JoinSet::new();
+        loop {
+            changes.mark_unchanged();
+            let snapshot = self.app.state();
+            for channel in snapshot.state.busy_channels() {
+                if known.insert(channel.to_owned()) {
+                    workers.spawn(Arc::clone(&self).keep_working(channel.to_owned()));
+                }
+            }
+            drop(snapshot);
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { break },
+                () = shutdown.wait() => break,
+            }
+        }
+        while workers.join_next().await.is_some() {}
+    }
+
+    async fn keep_working(self: Arc<Self>, channel: String) {
+        loop {
+            let mut worker = JoinSet::new(); // Ends with us.
+            worker.spawn(Arc::clone(&self).work(channel.clone()));
+            let Some(Err(error)) = worker.join_next().await else { return };
+            tracing::error!(channel, %error, "a delivery worker panicked: starting another");
+            tokio::time::sleep(RESTART_DELAY).await;
+        }
+    }
+
+    /// Delivers to one channel until asked to end.
+    async fn work(self: Arc<Self>, channel: String) {
+        let mut changes = self.app.replica.changes();
+        let mut shutdown = self.app.shutdown.clone();
+        let mut rest_until = Timestamp::EPOCH; // The channel asked for quiet.
+        loop {
+            changes.mark_unchanged();
+            let now = real_now();
+            let plan = plan(&self.app.state().state, &channel, rest_until, now);
+            let delay = match plan {
+                Plan::AwaitChange => None,
+                Plan::SleepUntil(at) => Some(at.since(now)),
+                Plan::Deliver => match self.round(&channel).await {
+                    Ok(Some(rest)) => {
+                        rest_until = rest;
+                        Some(Duration::ZERO)
+                    }
+                    Ok(None) => Some(RETRY_DELAY), // Another replica delivers here.
+                    Err(status) => {
+                        tracing::warn!(channel, why = status.message(), "cannot deliver now");
+                        Some(RETRY_DELAY)
+                    }
+                },
+            };
+            tokio::select! {
+                biased; // Asked to end, it begins nothing more.
+                () = shutdown.wait() => return,
+                () = async {
+                    match delay {
+                        Some(delay) => tokio::time::sleep(delay).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
+                // News may be due sooner, but not sooner than the store or the lease comes back.
+                changed = changes.changed(), if !matches!(plan, Plan::Deliver) => {
+                    if changed.is_err() { return; }
+                }
+            }
+        }
+    }
+
+    /// Delivers some of what is due, under the lease of the channel. Returns until when the channel
+    /// wants quiet; `None` where somebody else holds the lease.
+    async fn round(self: &Arc<Self>, channel: &str) -> Result<Option<Timestamp>, Status> {
+        let name = format!("comms-delivery-{channel}");
+        let unavailable = |error: StoreError| Fault::unavailable(crate::error::DOMAIN, error);
+        let acquired = self.leases.acquire(&name, &self.holder, LEASE_TTL).await;
+        let Some(lease) = acquired.map_err(unavailable)? else { return Ok(None) };
+        // What the holder before has delivered is in the journal, if not yet in memory.
+        let snapshot = self.app.newest_state().await?;
+        let now = real_now();
+        let due = snapshot.state.pending(channel).filter(|one| one.due() <= Some(now));
+        let batch: Vec<_> = due.take(BATCH).cloned().collect();
+        drop(snapshot);
+        let rest_until = tokio::select! {
+            rest_until = self.deliver_all(batch) => rest_until,
+            never = self.renew(&lease) => never,
+        };
+        self.leases.release(&lease).await.map_err(unavailable)?;
+        Ok(Some(rest_until))
+    }
+
+    async fn renew(&self, lease: &Lease) -> Timestamp {
+        loop {
+            tokio::time::sleep(LEASE_RENEWAL).await;
+            // Lost or not, what is on its way ends, and is recorded only where nobody else did.
+            match self.leases.acquire(&lease.name, &self.holder, LEASE_TTL).await {
+                Ok(Some(_)) => {}
+                Ok(None) => tracing::warn!(lease = lease.name, "lost a lease while delivering"),
+                Err(error) => tracing::warn!(lease = lease.name, %error, "cannot renew a lease"),
+            }
+        }
+    }
+
+    /// Delivers a batch at once, and returns until when the channel wants quiet.
+    async fn deliver_all(self: &Arc<Self>, batch: Vec<Arc<Stored>>) -> Timestamp {
+        let mut deliveries = JoinSet::new();
+        for stored in batch {
+            let (name, channel) = (&stored.message.name, &stored.message.channel);
+            let span = tracing::info_span!("deliver", name, channel);
+            continue_trace(&span, &stored.traceparent);
+            deliveries.spawn(Arc::clone(self).deliver(stored).instrument(span));
+        }
+        deliveries.join_all().await.into_iter().max().unwrap_or(Timestamp::EPOCH)
+    }
+
+    async fn deliver(self: Arc<Self>, stored: Arc<Stored>) -> Timestamp {
+        let sending = tokio::time::timeout(ATTEMPT_TIMEOUT, self.channels.send(&stored));
+        let answer = sending.await.unwrap_or_else(|_e| Answer::unknown("no answer within 15 s"));
+        let asked = match &answer.outcome {
+            AttemptOutcome::Transient { retry_after } => retry_after.unwrap_or_default(),
+            AttemptOutcome::Sent | AttemptOutcome::Permanent | AttemptOutcome::Unknown => {
+                Duration::ZERO
+            }
+        };
+        let (outcome, detail) = (&answer.outcome, &answer.detail);
+        match outcome {
+            AttemptOutcome::Sent => tracing::info!("told"),
+            AttemptOutcome::Permanent => {
+                tracing::error!(detail, "not told: on the dead-letter list");
+            }
+            AttemptOutcome::Transient { .. } | AttemptOutcome::Unknown => {
+                tracing::warn!(?outcome, detail, "not told yet");
+            }
+        }
+        let rest_until = real_now().plus(asked);
+        self.record(stored, answer).await;
+        rest_until
+    }
+
+    /// Records an attempt, and does not give up: a message not recorded as sent is sent again.
+    async fn record(&self, stored: Arc<Stored>, answer: Answer) {
+        let mut shutdown = self.app.shutdown.clone();
+        loop {
+            let (app, stored, answer) =
+                (Arc::clone(&self.app), Arc::clone(&stored), answer.clone());
+            let recording = async move { Ok(app.attempted(&stored, &answer, jitter()).await?) };
+            let Err(status) = uncancelled(recording).await else { return };
+            tracing::warn!(why = status.message(), "cannot record an attempt: trying again");
+            tokio::select! {
+                () = tokio::time::sleep(RETRY_DELAY) => {}
+                () = shutdown.wait() => return,
+            }
+        }
+    }
+}
+
+fn plan(state: &State, channel: &str, rest_until: Timestamp, now: Timestamp) -> Plan {
+    match state.pending(channel).filter_map(|stored| stored.due()).min() {
+        None => Plan::AwaitChange,
+        Some(due) if due.max(rest_until) > now => Plan::SleepUntil(due.max(rest_until)),
+        Some(_) => Plan::Deliver,
+    }
+}
+
+/// `0..=1000`, by chance.
+fn jitter() -> u32 {
+    let [first, second, ..] = *Uuid::new_v4().as_bytes();
+    u32::from(u16::from_be_bytes([first, second])) % 1_001
+}

@@ -1,0 +1,74 @@
+//! Following the services whose events are told, each from the cursor in the journal.
+
+use std::sync::Arc;
+
+use contracts::killswitch::WatchKillSwitchEventsRequest;
+use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
+use contracts::rollout::rollout_service_client::RolloutServiceClient;
+use contracts::rollout::{GetPlanVersionRequest, WatchRolloutEventsRequest};
+use service_kit::peers::Peer;
+use service_kit::propagation::continue_trace;
+use service_kit::server::MESSAGE_SIZE_MAX;
+use service_kit::uncancelled::uncancelled;
+use tonic::Status;
+use tracing::{Instrument as _, Span};
+
+use crate::app::App;
+use crate::convert::{Occurrence, What, of_kill_switch, of_rollout, signed};
+
+type Rollouts = RolloutServiceClient<Peer>;
+
+/// Handles events of the rollout service until its stream ends.
+pub(crate) async fn rollouts(app: Arc<App>, peer: Peer) -> Result<(), Status> {
+    let mut client = Rollouts::new(peer).max_decoding_message_size(MESSAGE_SIZE_MAX);
+    let after_revision = cursor(&app, "rollout").await?;
+    let request = WatchRolloutEventsRequest { after_revision };
+    let mut events = client.watch_rollout_events(request).await?.into_inner();
+    while let Some(event) = events.message().await? {
+        let span = handling("rollout", event.revision, &event.traceparent);
+        let occurrence = of_rollout(event);
+        async {
+            let plan = chosen_plan(&mut client, &occurrence).await?;
+            handle(&app, occurrence, plan).await
+        }
+        .instrument(span)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Handles events of the kill-switch service until its stream ends.
+pub(crate) async fn kill_switches(app: Arc<App>, peer: Peer) -> Result<(), Status> {
+    let mut client = KillSwitchServiceClient::new(peer);
+    let after_revision = cursor(&app, "killswitch").await?;
+    let request = WatchKillSwitchEventsRequest { after_revision };
+    let mut events = client.watch_kill_switch_events(request).await?.into_inner();
+    while let Some(event) = events.message().await? {
+        let span = handling("killswitch", event.revision, &event.traceparent);
+        handle(&app, of_kill_switch(event), Vec::new()).instrument(span).await?;
+    }
+    Ok(())
+}
+
+/// Where to go on: where any replica has come to.
+async fn cursor(app: &App, source: &str) -> Result<i64, Status> {
+    Ok(signed(app.newest_state().await?.state.cursor(source)))
+}
+
+fn handling(source: &'static str, revision: i64, traceparent: &str) -> Span {
+    let span = tracing::info_span!("handle_event", source, revision);
+    continue_trace(&span, traceparent);
+    span
+}
+
+/// The plan file that an event chooses, if it chooses one.
+async fn chosen_plan(client: &mut Rollouts, occurrence: &Occurrence) -> Result<Vec<u8>, Status> {
+    let What::PlanChosen { plan_version, .. } = &occurrence.what else { return Ok(Vec::new()) };
+    let request = GetPlanVersionRequest { name: plan_version.clone() };
+    Ok(client.get_plan_version(request).await?.into_inner().source)
+}
+
+async fn handle(app: &Arc<App>, occurrence: Occurrence, plan: Vec<u8>) -> Result<(), Status> {
+    let app = Arc::clone(app);
+    uncancelled(async move { Ok(app.handle(&occurrence, &plan).await?) }).await
+}

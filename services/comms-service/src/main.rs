@@ -1,0 +1,16 @@
+//! Serves communications. See the library for what this service owns and promises.
+
+use std::process::ExitCode;
+
+use comms_service::{Dependencies, Settings, serve};
+use service_kit::{bootstrap, shutdown};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    bootstrap::run("comms-service", async |settings: Settings| {
+        let listener = bootstrap::bind(settings.server.listen_address).await?;
+        let dependencies = Dependencies::connect(&settings).await?;
+        serve(settings, dependencies, listener, shutdown::signal()).await
+    })
+    .await
+}

@@ -1,0 +1,10 @@
+//! The service as its peers and channels see it: real sockets, a store on disk, fakes around it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+
+mod api;
+mod delivery;
+mod events;
+mod fakes;
+mod settings;
+mod site;
