@@ -49,16 +49,6 @@ const EXCEPTIONS: &[Exception] = &[Exception {
     reason: "0.11.24 was not served by the registry when this was built. Until it is: \
              comms-service refuses control characters in every header and address, sends bodies \
              as quoted-printable, and speaks only to the relay its operator configured",
-    expires: &'static str,
-}
-
-const EXCEPTIONS: &[Exception] = &[Exception {
-    krate: "lettre",
-    fixed: "0.11.24",
-    advisories: "RUSTSEC-2026-0561 (a bare CR or LF in a message reaches SMTP as a command), \
-                 RUSTSEC-2026-0562 (a malformed EHLO answer panics)",
-    reason: "0.11.24 was not served by the registry when this was built. Until it is, comms-service \
-             refuses bare CR and LF in everything it mails, and a panic ends one delivery attempt only",
     expires: "2027-02-28T00:00:00Z",
 }];
 
