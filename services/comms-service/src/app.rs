@@ -75,6 +75,11 @@ impl App {
         .map(drop)
     }
 
+    /// Whether no plan known so far says whom to tell of this.
+    pub(crate) fn lacks_plan(&self, concern: &Concern) -> bool {
+        concerned(&self.state().state, concern).is_empty()
+    }
+
     /// Records an attempt to deliver `tried`, unless somebody recorded one meanwhile.
     pub(crate) async fn attempted(
         &self,

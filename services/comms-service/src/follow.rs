@@ -5,7 +5,7 @@ use std::sync::Arc;
 use contracts::killswitch::WatchKillSwitchEventsRequest;
 use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
 use contracts::rollout::rollout_service_client::RolloutServiceClient;
-use contracts::rollout::{GetPlanVersionRequest, WatchRolloutEventsRequest};
+use contracts::rollout::{GetPlanVersionRequest, ListRolloutsRequest, WatchRolloutEventsRequest};
 use service_kit::peers::Peer;
 use service_kit::propagation::continue_trace;
 use service_kit::server::MESSAGE_SIZE_MAX;
@@ -14,7 +14,9 @@ use tonic::Status;
 use tracing::{Instrument as _, Span};
 
 use crate::app::App;
-use crate::convert::{Occurrence, What, of_kill_switch, of_rollout, signed};
+use crate::convert::{Concern, Occurrence, What, of_kill_switch, of_rollout, signed};
+
+const ROLLOUTS_MAX: i32 = 1_000; // One page; there are a few in a lifetime.
 
 type Rollouts = RolloutServiceClient<Peer>;
 
@@ -38,16 +40,47 @@ pub(crate) async fn rollouts(app: Arc<App>, peer: Peer) -> Result<(), Status> {
 }
 
 /// Handles events of the kill-switch service until its stream ends.
-pub(crate) async fn kill_switches(app: Arc<App>, peer: Peer) -> Result<(), Status> {
+pub(crate) async fn kill_switches(app: Arc<App>, peer: Peer, rollout: Peer) -> Result<(), Status> {
+    let mut rollouts = Rollouts::new(rollout);
     let mut client = KillSwitchServiceClient::new(peer);
     let after_revision = cursor(&app, "killswitch").await?;
     let request = WatchKillSwitchEventsRequest { after_revision };
     let mut events = client.watch_kill_switch_events(request).await?.into_inner();
     while let Some(event) = events.message().await? {
         let span = handling("killswitch", event.revision, &event.traceparent);
-        handle(&app, of_kill_switch(event), Vec::new()).instrument(span).await?;
+        let occurrence = of_kill_switch(event);
+        async {
+            await_plan(&app, &mut rollouts, &occurrence).await?;
+            handle(&app, occurrence, Vec::new()).await
+        }
+        .instrument(span)
+        .await?;
     }
     Ok(())
+}
+
+/// Puts a kill off while the plan that says whom to tell is still on its way: the two streams run
+/// side by side, and after an absence the kill may be read first.
+async fn await_plan(
+    app: &App,
+    rollouts: &mut Rollouts,
+    occurrence: &Occurrence,
+) -> Result<(), Status> {
+    let What::News(concern, _) = &occurrence.what else { return Ok(()) };
+    if !app.lacks_plan(concern) {
+        return Ok(());
+    }
+    let request = ListRolloutsRequest { page_size: ROLLOUTS_MAX, page_token: String::new() };
+    let listed = rollouts.list_rollouts(request).await?.into_inner().rollouts;
+    let known = &app.state().state.rollouts;
+    let fits = |pipeline: &str| match concern {
+        Concern::Pipeline(concerned) => concerned.as_str() == pipeline,
+        Concern::Everything | Concern::Rollout(_) => true,
+    };
+    match listed.iter().find(|one| fits(&one.pipeline) && !known.contains(&one.name)) {
+        Some(coming) => Err(Status::unavailable(format!("the plan of {} is to come", coming.name))),
+        None => Ok(()),
+    }
 }
 
 /// Where to go on: where any replica has come to.

@@ -99,12 +99,13 @@ fn follow_peers(app: &Arc<App>, peers: &Peers) -> Result<(), Error> {
     let outgoing = || Outgoing::acting_as("comms-service", Vec::new());
     let rollout = peer("rollout", &peers.rollout, outgoing(), PEER_TIMEOUT)?;
     let killswitch = peer("killswitch", &peers.killswitch, outgoing(), PEER_TIMEOUT)?;
+    let plans = rollout.clone();
     let (of_rollouts, of_switches) = (Arc::clone(app), Arc::clone(app));
     tokio::spawn(peers::follow("rollout events", app.shutdown.clone(), move || {
         follow::rollouts(Arc::clone(&of_rollouts), rollout.clone())
     }));
     tokio::spawn(peers::follow("kill-switch events", app.shutdown.clone(), move || {
-        follow::kill_switches(Arc::clone(&of_switches), killswitch.clone())
+        follow::kill_switches(Arc::clone(&of_switches), killswitch.clone(), plans.clone())
     }));
     Ok(())
 }

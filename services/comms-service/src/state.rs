@@ -57,6 +57,8 @@ pub(crate) struct State {
     by_revision: BTreeSet<(u64, Position)>,
     pending: BTreeMap<String, BTreeSet<Position>>,
     cursors: BTreeMap<String, u64>,
+    /// Rollouts heard of, whether their plans can be read or not.
+    pub(crate) rollouts: BTreeSet<String>,
     /// Plans by rollout.
     pub(crate) plans: BTreeMap<String, Applied>,
 }
@@ -93,6 +95,7 @@ impl State {
         let cursor = self.cursors.entry(handled.source).or_default();
         *cursor = revision.max(*cursor);
         if !handled.plan_source.is_empty() {
+            self.rollouts.insert(handled.rollout.clone());
             match parse(&handled.plan_source) {
                 Ok(plan) => {
                     let applied = Applied { plan: Arc::new(plan), since: record.version };

@@ -147,6 +147,25 @@ async fn a_restart_before_delivery_loses_nothing_and_handles_nothing_twice() {
 }
 
 #[tokio::test]
+async fn of_two_replicas_one_tells_and_the_other_takes_over() {
+    let site = Site::new().await;
+    let dependencies = site.connect().await;
+    let first = site.start_on(dependencies.clone()).await;
+    let second = site.start_on(dependencies).await;
+    site.create_rollout();
+    for phase in ["P0", "P1", "P2"] {
+        site.enter_phase(phase);
+    }
+    within("Slack has all three", site.engineering.wait_for(3)).await;
+    within("mail has all three", site.mail.wait_for(3)).await;
+    first.stop().await;
+    site.pause("a look");
+    second.reaches("slack-incidents", State::Sent).await;
+    assert_eq!((site.engineering.attempts(), site.incidents.attempts()), (3, 1));
+    assert_eq!(second.list(State::Unspecified).await.len(), 9);
+}
+
+#[tokio::test]
 async fn a_line_break_in_a_reason_makes_no_header_and_no_mention() {
     let site = Site::new().await;
     let running = site.start().await;

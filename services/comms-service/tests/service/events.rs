@@ -21,6 +21,18 @@ async fn a_kill_is_told_to_those_of_the_pipelines_plan() {
 }
 
 #[tokio::test]
+async fn a_kill_read_before_its_plan_is_told_once_the_plan_is_known() {
+    let site = Site::new().await;
+    site.create_rollout();
+    site.engage("ingestion_v2", false);
+    site.fakes.plan_refusals.store(3, std::sync::atomic::Ordering::Relaxed);
+    let running = site.start().await;
+    running.reaches("slack-incidents", State::Sent).await;
+    assert_eq!(site.incidents.posts().len(), 1);
+    assert!(site.fakes.switches.cursors().len() > 1, "the kill was not read before the plan");
+}
+
+#[tokio::test]
 async fn a_drill_and_the_kill_of_a_stranger_are_told_nobody_and_stop_nothing() {
     let site = Site::new().await;
     let running = site.start().await;

@@ -1,6 +1,7 @@
 //! The services around it, reduced to what it follows.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use contracts::killswitch as kill;
@@ -71,6 +72,8 @@ pub(crate) struct Fakes {
     pub(crate) address: SocketAddr,
     pub(crate) rollouts: Arc<Feed<ro::WatchRolloutEventsResponse>>,
     pub(crate) switches: Arc<Feed<kill::WatchKillSwitchEventsResponse>>,
+    /// How often a plan is refused before it is given.
+    pub(crate) plan_refusals: Arc<AtomicUsize>,
     _running: Trigger,
 }
 
@@ -80,11 +83,15 @@ impl Fakes {
         let address = listener.local_addr().unwrap();
         let (rollouts, switches) = (Arc::new(Feed::new()), Arc::new(Feed::new()));
         let (running, ended) = shutdown::channel();
+        let plan_refusals = Arc::new(AtomicUsize::new(0));
         let router = server::hardened()
-            .add_service(RolloutServiceServer::new(Rollouts(Arc::clone(&rollouts))))
+            .add_service(RolloutServiceServer::new(Rollouts {
+                events: Arc::clone(&rollouts),
+                refusals: Arc::clone(&plan_refusals),
+            }))
             .add_service(KillSwitchServiceServer::new(Switches(Arc::clone(&switches))));
         tokio::spawn(server::serve(router, listener, ended));
-        Self { address, rollouts, switches, _running: running }
+        Self { address, rollouts, switches, plan_refusals, _running: running }
     }
 }
 
@@ -103,13 +110,15 @@ macro_rules! fake {
     };
 }
 
-struct Rollouts(Arc<Feed<ro::WatchRolloutEventsResponse>>);
+struct Rollouts {
+    events: Arc<Feed<ro::WatchRolloutEventsResponse>>,
+    refusals: Arc<AtomicUsize>,
+}
 
 fake!(RolloutService for Rollouts {
     create_plan_version: ro::CreatePlanVersionRequest => ro::PlanVersion,
     create_rollout: ro::CreateRolloutRequest => ro::Rollout,
     get_rollout: ro::GetRolloutRequest => ro::Rollout,
-    list_rollouts: ro::ListRolloutsRequest => ro::ListRolloutsResponse,
     start_rollout: ro::StartRolloutRequest => ro::Rollout,
     approve_gate: ro::ApproveGateRequest => ro::Rollout,
     advance_rollout: ro::AdvanceRolloutRequest => ro::Rollout,
@@ -122,9 +131,27 @@ fake!(RolloutService for Rollouts {
         &self,
         request: Request<ro::GetPlanVersionRequest>,
     ) -> Answer<ro::PlanVersion> {
+        let refused = |left: usize| left.checked_sub(1);
+        if self.refusals.fetch_update(Relaxed, Relaxed, refused).is_ok() {
+            return Err(Status::unavailable("not yet"));
+        }
         let name = request.into_inner().name;
         let source = plan::SHIPPED.as_bytes().to_vec();
         Ok(Response::new(ro::PlanVersion { name, source, ..ro::PlanVersion::default() }))
+    }
+
+    async fn list_rollouts(
+        &self,
+        _request: Request<ro::ListRolloutsRequest>,
+    ) -> Answer<ro::ListRolloutsResponse> {
+        let mut response = ro::ListRolloutsResponse::default();
+        for event in self.events.events.borrow().iter().filter_map(|one| one.event.as_ref()) {
+            if let Some(ro::rollout_event::Kind::RolloutCreated(_)) = event.kind {
+                let (name, pipeline) = (event.rollout.clone(), "ingestion_v2".to_owned());
+                response.rollouts.push(ro::Rollout { name, pipeline, ..ro::Rollout::default() });
+            }
+        }
+        Ok(Response::new(response))
     }
 
     type WatchRolloutStream = ReceiverStream<Result<ro::WatchRolloutResponse, Status>>;
@@ -135,7 +162,7 @@ fake!(RolloutService for Rollouts {
         &self,
         request: Request<ro::WatchRolloutEventsRequest>,
     ) -> Answer<Self::WatchRolloutEventsStream> {
-        Ok(Response::new(self.0.follow(request.get_ref().after_revision)))
+        Ok(Response::new(self.events.follow(request.get_ref().after_revision)))
     }
 );
 

@@ -72,11 +72,19 @@ impl Site {
     }
 
     pub(crate) async fn start(&self) -> Running {
+        self.start_on(self.connect().await).await
+    }
+
+    pub(crate) async fn connect(&self) -> Dependencies {
         // The service before may take a moment to let go of its directory.
-        let dependencies = eventually("the store can be opened", async || {
+        eventually("the store can be opened", async || {
             Dependencies::connect(&self.settings).await.ok()
         })
-        .await;
+        .await
+    }
+
+    /// Starts a replica on a store.
+    pub(crate) async fn start_on(&self, dependencies: Dependencies) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (trigger, ended) = shutdown::channel();
