@@ -1,0 +1,368 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Takes a pipeline from nobody to everybody, one safe step at a time.
+#[derive(Debug, Parser)]
+#[command(name = "softlaunch", version, propagate_version = true)]
+pub struct CommandLine {
+    /// How results are printed.
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    /// Who you are. Without configured authentication this is only claimed, and marked so.
+    #[arg(long = "as", global = true, value_name = "NAME", env = "SOFTLAUNCH_AS")]
+    pub(crate) subject: Option<String>,
+    /// A role you hold, e.g. engineering_lead. Can be given more than once.
+    #[arg(long = "holding", global = true, value_name = "ROLE", value_delimiter = ',')]
+    pub(crate) holding: Vec<String>,
+    /// Where the services are: the endpoints.toml of a data directory. The documented local ports
+    /// (7101 to 7105) where absent.
+    #[arg(long, global = true, value_name = "FILE", env = "SOFTLAUNCH_ENDPOINTS")]
+    pub(crate) endpoints: Option<PathBuf>,
+    /// Where spans go over OTLP/gRPC, e.g. http://127.0.0.1:4317.
+    #[arg(long, global = true, value_name = "URL", env = "SOFTLAUNCH_OTLP_ENDPOINT")]
+    pub(crate) otlp_endpoint: Option<String>,
+    /// What is logged to standard error, e.g. info or debug.
+    #[arg(long, global = true, value_name = "FILTER", env = "SOFTLAUNCH_LOG")]
+    pub(crate) log_filter: Option<String>,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For scripts: the proto3 JSON form of the service's answer.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Shows it all: a rollout of the shipped plan through P0, with real workers and real files.
+    Demo(DemoArguments),
+    /// Runs all five services in this process, on an embedded store.
+    Up(UpArguments),
+    /// Checks and shows plan files.
+    #[command(subcommand)]
+    Plan(PlanVerb),
+    /// Conducts rollouts.
+    #[command(subcommand)]
+    Rollout(RolloutVerb),
+    /// Shows, changes and evaluates flags.
+    #[command(subcommand)]
+    Flag(FlagVerb),
+    /// Judges gates and shows metrics.
+    #[command(subcommand)]
+    Gate(GateVerb),
+    /// Stops work at once, and lets it go on.
+    #[command(subcommand)]
+    Kill(KillVerb),
+    /// Shows what was told to whom.
+    #[command(subcommand)]
+    Comms(CommsVerb),
+    /// Runs the sample ingestion worker.
+    SampleWorker(Box<ingestion_worker::worker::Arguments>),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UpArguments {
+    /// Where data is kept.
+    #[arg(long, default_value = "softlaunch-data")]
+    pub(crate) data_dir: PathBuf,
+    /// Takes free ports instead of 7101 to 7105; they are written to endpoints.toml in the data
+    /// directory.
+    #[arg(long)]
+    pub(crate) free_ports: bool,
+    /// Settings of the communications service: channels and mail server.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) comms_settings: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArguments {
+    /// Where data is kept. A demo that was cut off goes on where it was.
+    #[arg(long, default_value = "softlaunch-data/demo")]
+    pub(crate) data_dir: PathBuf,
+    /// Ends when the tour is over, instead of leaving the services up.
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Takes free ports instead of 7101 to 7105.
+    #[arg(long)]
+    pub(crate) free_ports: bool,
+    /// How many seconds of demo time pass in one; P0 lasts three days at least.
+    #[arg(long, default_value_t = 7_200)]
+    pub(crate) demo_factor: u32,
+    /// Size of the largest file sent, in bytes: D7's limit.
+    #[arg(long, default_value_t = 50 * 1024 * 1024)]
+    pub(crate) large_file_bytes: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanVerb {
+    /// Reports every problem of a plan file at once, with path and line.
+    Check {
+        /// The plan file.
+        file: PathBuf,
+    },
+    /// Shows what a plan file says: phases, gates, triggers, communications.
+    Show {
+        /// The plan file; the shipped plan where absent.
+        file: Option<PathBuf>,
+    },
+    /// Prints the JSON Schema of plan files, for editors.
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RolloutId {
+    /// The rollout.
+    #[arg(default_value = "ingestion-v2")]
+    pub(crate) rollout: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RolloutVerb {
+    /// Stores the plan, creates the rollout and enters its first phase, as far as the entry
+    /// criteria allow. Can be repeated.
+    Start {
+        #[command(flatten)]
+        id: RolloutId,
+        /// The plan file; the shipped plan where absent.
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+        /// Marks a rollout on a demo clock.
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Shows where a rollout stands and what is missing.
+    Status {
+        #[command(flatten)]
+        id: RolloutId,
+        /// Shows it again on every change.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// States that a criterion is met, with a link to evidence.
+    Attest {
+        /// The criterion, as `gate report` names it.
+        criterion: String,
+        /// The rollout.
+        #[arg(long, default_value = "ingestion-v2")]
+        rollout: String,
+        /// The role in which you state it.
+        #[arg(long)]
+        role: String,
+        /// A link to the evidence.
+        #[arg(long, value_name = "URL")]
+        evidence: String,
+        /// What you state.
+        #[arg(long, default_value = "")]
+        statement: String,
+    },
+    /// Approves the gate of the current phase as shown in one report.
+    Approve {
+        #[command(flatten)]
+        id: RolloutId,
+        /// The role in which you approve.
+        #[arg(long, default_value = "")]
+        role: String,
+        /// The digest of the report you saw, as `gate report --keep` shows it.
+        #[arg(long, default_value = "")]
+        digest: String,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// Enters this phase as well, if the approval was the last thing missing.
+        #[arg(long, value_name = "PHASE")]
+        advance: Option<String>,
+    },
+    /// Enters the next phase.
+    Advance {
+        /// The phase to enter, e.g. P1.
+        phase: String,
+        /// The rollout.
+        #[arg(long, default_value = "ingestion-v2")]
+        rollout: String,
+        /// Says whether it could, and changes nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Takes the next step of the ramp within the phase.
+    Ramp {
+        /// The share to reach, in whole percent.
+        percent: i32,
+        /// The rollout.
+        #[arg(long, default_value = "ingestion-v2")]
+        rollout: String,
+    },
+    /// Stops clock and ramp; new uploads of the cohort wait.
+    Pause {
+        #[command(flatten)]
+        id: RolloutId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Leaves a pause.
+    Resume {
+        #[command(flatten)]
+        id: RolloutId,
+        /// Why it is safe.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FlagKey {
+    /// The flag.
+    #[arg(default_value = "ingestion_v2_enabled")]
+    pub(crate) flag: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlagVerb {
+    /// Shows a flag.
+    Get {
+        #[command(flatten)]
+        key: FlagKey,
+    },
+    /// Lists all flags.
+    List,
+    /// Changes a flag; creates it where it does not exist and a pipeline is named.
+    Set {
+        #[command(flatten)]
+        key: FlagKey,
+        /// D7's form, e.g. '{"enabled": true, "percentage": 10, "denylist": ["enterprise-*"]}'.
+        #[arg(long, value_name = "JSON")]
+        json: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// The pipeline of a new flag.
+        #[arg(long)]
+        pipeline: Option<String>,
+        /// Checks everything and changes nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Says who is on, and why.
+    Evaluate {
+        /// The workspaces.
+        #[arg(required = true)]
+        workspaces: Vec<String>,
+        /// The flag.
+        #[arg(long, default_value = "ingestion_v2_enabled")]
+        flag: String,
+        /// An attribute of the workspaces, e.g. tier=enterprise. Can be given more than once.
+        #[arg(long = "attribute", value_name = "NAME=VALUE")]
+        attributes: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GateVerb {
+    /// Judges a gate now: every criterion with its value and its verdict.
+    Report {
+        /// The gate, e.g. gate-0 or p1-entry; that of the current phase where absent.
+        gate: Option<String>,
+        /// The rollout.
+        #[arg(long, default_value = "ingestion-v2")]
+        rollout: String,
+        /// Keeps the report, so that its digest can be approved.
+        #[arg(long)]
+        keep: bool,
+        /// Judges again every two seconds until interrupted.
+        #[arg(long, conflicts_with = "keep")]
+        watch: bool,
+    },
+    /// Shows the values of all metrics.
+    Metrics {
+        #[command(flatten)]
+        id: RolloutId,
+    },
+    /// Reports a gauge that comes from outside, e.g. open_bugs with label P1.
+    Signal {
+        /// The metric.
+        metric: String,
+        /// The value, in the metric's smallest unit.
+        amount: i64,
+        /// The label of the series.
+        #[arg(long, default_value = "")]
+        label: String,
+        /// The pipeline.
+        #[arg(long, default_value = "ingestion_v2")]
+        pipeline: String,
+        /// When it was measured (RFC 3339); now where absent.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KillScope {
+    /// Everything, of every pipeline.
+    #[arg(long, conflicts_with_all = ["phase", "workspaces"])]
+    pub(crate) global: bool,
+    /// The pipeline.
+    #[arg(long, default_value = "ingestion_v2")]
+    pub(crate) pipeline: String,
+    /// Only the cohort of this phase.
+    #[arg(long, conflicts_with = "workspaces")]
+    pub(crate) phase: Option<String>,
+    /// Only these workspaces, as a glob.
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) workspaces: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KillVerb {
+    /// Stops a scope at once: one call, one person.
+    Engage {
+        #[command(flatten)]
+        scope: KillScope,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Lets a scope go on. Must name the epoch that `kill status` shows.
+    Release {
+        #[command(flatten)]
+        scope: KillScope,
+        /// The epoch you saw.
+        #[arg(long)]
+        epoch: i64,
+        /// Why it is safe.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Shows every switch and which workers have applied what.
+    Status,
+    /// Runs a drill on a scope that stops nobody.
+    Drill {
+        /// The pipeline.
+        #[arg(long, default_value = "ingestion_v2")]
+        pipeline: String,
+        /// Why.
+        #[arg(long, default_value = "drill")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CommsVerb {
+    /// Lists messages, newest first, with what became of them.
+    List,
+    /// Tries a dead message again.
+    Redrive {
+        /// The message, as `comms list` names it.
+        message: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}

@@ -1,0 +1,69 @@
+//! Clients of the services, calling as whoever sits at the terminal.
+
+use std::time::Duration;
+
+use contracts::comms::comms_service_client::CommsServiceClient;
+use contracts::flag::evaluation_service_client::EvaluationServiceClient;
+use contracts::flag::flag_service_client::FlagServiceClient;
+use contracts::gate::gate_service_client::GateServiceClient;
+use contracts::gate::signal_service_client::SignalServiceClient;
+use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
+use contracts::rollout::rollout_service_client::RolloutServiceClient;
+use service_kit::peers::{Peer, peer};
+use service_kit::propagation::Outgoing;
+use vocab::{Actor, Role};
+
+use crate::arguments::CommandLine;
+use crate::endpoints::Endpoints;
+use crate::failure::Failure;
+
+const TIMEOUT: Duration = Duration::from_secs(15);
+const DRILL_TIMEOUT: Duration = Duration::from_secs(70); // Longer than any drill.
+
+/// Connections to all services, made when they are used.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    endpoints: Endpoints,
+    outgoing: Outgoing,
+}
+
+macro_rules! clients {
+    ($($name:ident: $client:ident at $endpoint:ident for $timeout:ident;)*) => {
+        $(pub(crate) fn $name(&self) -> Result<$client<Peer>, Failure> {
+            let (address, outgoing) = (&self.endpoints.$endpoint, self.outgoing.clone());
+            let channel = peer(stringify!($endpoint), address, outgoing, $timeout);
+            channel.map($client::new).map_err(|error| Failure::usage(error.to_string()))
+        })*
+    };
+}
+
+impl Connection {
+    pub(crate) fn new(line: &CommandLine) -> Result<Self, Failure> {
+        let endpoints = match &line.endpoints {
+            Some(path) => Endpoints::read(path)?,
+            None => Endpoints::default(),
+        };
+        let subject = match &line.subject {
+            Some(name) => Actor::check_subject(name)?,
+            None => String::new(),
+        };
+        let roles = line.holding.iter().map(|role| Role::new(role)).collect::<Result<_, _>>()?;
+        Ok(Self { endpoints, outgoing: Outgoing::acting_as(&subject, roles) })
+    }
+
+    /// Connections on behalf of somebody.
+    pub(crate) fn acting_as(endpoints: &Endpoints, subject: &str, roles: &[&str]) -> Self {
+        let roles = roles.iter().filter_map(|role| Role::new(role).ok()).collect();
+        Self { endpoints: endpoints.clone(), outgoing: Outgoing::acting_as(subject, roles) }
+    }
+
+    clients! {
+        flags: FlagServiceClient at flag for TIMEOUT;
+        evaluations: EvaluationServiceClient at flag for TIMEOUT;
+        gates: GateServiceClient at gate for TIMEOUT;
+        signals: SignalServiceClient at gate for TIMEOUT;
+        kills: KillSwitchServiceClient at killswitch for DRILL_TIMEOUT;
+        comms: CommsServiceClient at comms for TIMEOUT;
+        rollouts: RolloutServiceClient at rollout for TIMEOUT;
+    }
+}

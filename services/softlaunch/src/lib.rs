@@ -1,0 +1,86 @@
+//! The roof: one binary to run everything on a laptop, and to operate what runs elsewhere.
+//!
+//! **Invariant:** nothing is decided here. What is printed is read from the services.
+
+mod allinone;
+mod arguments;
+mod clockfile;
+mod connect;
+mod demo;
+mod endpoints;
+mod failure;
+mod output;
+mod up;
+mod verbs;
+
+use std::process::ExitCode;
+
+use service_kit::settings::{LogFormat, TelemetrySettings};
+use service_kit::telemetry::Telemetry;
+use tracing::Instrument as _;
+
+pub use crate::arguments::CommandLine;
+use crate::arguments::Verb;
+use crate::failure::Failure;
+
+/// Does what the command line says; the exit code is 0, 1 for a refusal, 2 for wrong usage.
+pub async fn run(line: CommandLine) -> ExitCode {
+    let settings = TelemetrySettings {
+        log_format: LogFormat::Pretty,
+        log_filter: line.log_filter.clone().unwrap_or_else(|| default_filter(&line.verb)),
+        otlp_endpoint: line.otlp_endpoint.clone().unwrap_or_default(),
+    };
+    let telemetry = match Telemetry::start("softlaunch", &settings) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return failure::report(&Failure::usage(error.to_string())),
+    };
+    let span = match &line.verb {
+        // A process that serves for days has no span of its own.
+        Verb::Up(_) | Verb::Demo(_) | Verb::SampleWorker(_) => tracing::Span::none(),
+        Verb::Plan(_)
+        | Verb::Rollout(_)
+        | Verb::Flag(_)
+        | Verb::Gate(_)
+        | Verb::Kill(_)
+        | Verb::Comms(_) => tracing::info_span!("softlaunch", otel.kind = "client"),
+    };
+    let done = dispatch(line).instrument(span).await;
+    let code = match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure::report(&failure),
+    };
+    telemetry.flush().await;
+    code
+}
+
+fn default_filter(verb: &Verb) -> String {
+    match verb {
+        Verb::Up(_) => "info",
+        Verb::Demo(_) | Verb::SampleWorker(_) => "error",
+        Verb::Plan(_)
+        | Verb::Rollout(_)
+        | Verb::Flag(_)
+        | Verb::Gate(_)
+        | Verb::Kill(_)
+        | Verb::Comms(_) => "warn",
+    }
+    .to_owned()
+}
+
+async fn dispatch(line: CommandLine) -> Result<(), Failure> {
+    let output = line.output;
+    let connection = || connect::Connection::new(&line);
+    match &line.verb {
+        Verb::Up(arguments) => up::run(arguments).await,
+        Verb::Demo(arguments) => demo::run(arguments).await,
+        Verb::SampleWorker(arguments) => ingestion_worker::worker::run((**arguments).clone())
+            .await
+            .map_err(|error| Failure::refused(error.to_string())),
+        Verb::Plan(verb) => verbs::plan::run(verb, output),
+        Verb::Rollout(verb) => verbs::rollout::run(verb, &connection()?, output).await,
+        Verb::Flag(verb) => verbs::flag::run(verb, &connection()?, output).await,
+        Verb::Gate(verb) => verbs::gate::run(verb, &connection()?, output).await,
+        Verb::Kill(verb) => verbs::kill::run(verb, &connection()?, output).await,
+        Verb::Comms(verb) => verbs::comms::run(verb, &connection()?, output).await,
+    }
+}

@@ -1,0 +1,55 @@
+//! `softlaunch up`: everything in one process, until it is asked to end.
+
+use service_kit::shutdown;
+
+use crate::allinone::{AllInOne, Placement, comms_settings, start_services};
+use crate::arguments::UpArguments;
+use crate::clockfile;
+use crate::endpoints::Endpoints;
+use crate::failure::Failure;
+use crate::output::say;
+
+pub(crate) async fn run(arguments: &UpArguments) -> Result<(), Failure> {
+    let clock = clockfile::clock(&arguments.data_dir)?;
+    if let Some(demo) = clock.demo() {
+        let now = clock.now();
+        say(format!("DEMO CLOCK: one second is {} seconds; it is {now}", demo.factor));
+    }
+    let placement = Placement {
+        data_dir: arguments.data_dir.clone(),
+        free_ports: arguments.free_ports,
+        clock,
+        comms: comms_settings(arguments.comms_settings.as_deref())?,
+    };
+    let running = start_services(placement).await?;
+    introduce(&running.endpoints, arguments);
+    until_asked(running).await
+}
+
+/// Serves until Ctrl-C, SIGTERM or the failure of a service.
+pub(crate) async fn until_asked(mut running: AllInOne) -> Result<(), Failure> {
+    let mut asked = shutdown::signal();
+    let failed = tokio::select! {
+        () = asked.wait() => None,
+        failure = running.failed() => Some(failure),
+    };
+    running.end().await;
+    failed.map_or(Ok(()), Err)
+}
+
+fn introduce(endpoints: &Endpoints, arguments: &UpArguments) {
+    let data = arguments.data_dir.display();
+    let Endpoints { flag, gate, killswitch, comms, rollout } = endpoints;
+    say(format!("Softlaunch is up, on the embedded store in {data} (Ctrl-C ends it)."));
+    say(format!("  flag        {flag}\n  gate        {gate}\n  killswitch  {killswitch}"));
+    say(format!("  comms       {comms}\n  rollout     {rollout}"));
+    let option = if *endpoints == Endpoints::default() {
+        String::new()
+    } else {
+        format!(" --endpoints {data}/{}", crate::endpoints::FILE)
+    };
+    say("Three things to try next, in another terminal:");
+    say(format!("  softlaunch{option} plan show"));
+    say(format!("  softlaunch{option} rollout start --as ada"));
+    say(format!("  softlaunch{option} kill status"));
+}
