@@ -70,6 +70,7 @@ impl Place {
             .into_iter()
             .collect::<BTreeMap<_, _>>();
         comms.smtp.host = mail.address().ip().to_string();
+        comms.smtp.from = "Softlaunch demo <softlaunch@example.com>".to_owned();
         comms.smtp.port = mail.address().port();
         let clock = Clock::new(Some(self.demo));
         let running = start_services(Placement {
