@@ -80,6 +80,9 @@ pub(crate) struct UpArguments {
     /// Settings of the communications service: channels and mail server.
     #[arg(long, value_name = "FILE")]
     pub(crate) comms_settings: Option<PathBuf>,
+    /// Runs on a demo clock: this many seconds pass in one. Kept with the data directory.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) demo_factor: Option<u32>,
 }
 
 #[derive(Debug, Clone, Args)]

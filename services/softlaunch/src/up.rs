@@ -1,5 +1,6 @@
 //! `softlaunch up`: everything in one process, until it is asked to end.
 
+use service_kit::clock::Clock;
 use service_kit::shutdown;
 
 use crate::allinone::{AllInOne, Placement, comms_settings, start_services};
@@ -10,7 +11,13 @@ use crate::failure::Failure;
 use crate::output::say;
 
 pub(crate) async fn run(arguments: &UpArguments) -> Result<(), Failure> {
-    let clock = clockfile::clock(&arguments.data_dir)?;
+    std::fs::create_dir_all(&arguments.data_dir).map_err(|error| {
+        Failure::refused(format!("cannot create {}: {error}", arguments.data_dir.display()))
+    })?;
+    let clock = match arguments.demo_factor {
+        Some(factor) => Clock::new(Some(clockfile::keep(&arguments.data_dir, factor)?)),
+        None => clockfile::clock(&arguments.data_dir)?,
+    };
     if let Some(demo) = clock.demo() {
         let now = clock.now();
         say(format!("DEMO CLOCK: one second is {} seconds; it is {now}", demo.factor));

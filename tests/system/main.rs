@@ -1,0 +1,8 @@
+//! The whole system as its users meet it: real processes, real sockets, real files.
+
+mod allinone;
+mod cli;
+mod journey;
+mod otlp;
+mod processes;
+mod separate;
