@@ -10,6 +10,7 @@ use service_kit::identity::actor;
 use service_kit::journaled::{command, request_key, stream_records};
 use service_kit::paging::{cut, page};
 use service_kit::uncancelled::uncancelled;
+use service_kit::wire::{signed, wire_time};
 use store::Record;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,7 +19,7 @@ use tonic::{Request, Response, Status};
 use vocab::{BasisPoints, ResourceId, Role};
 
 use crate::app::{App, Given};
-use crate::convert::{self, plan_version, signed, wire_time};
+use crate::convert::{self, plan_version};
 use crate::error::{DOMAIN, Refused};
 use crate::state::decode;
 
@@ -172,8 +173,11 @@ impl RolloutService for Api {
         let given = self.given(request.metadata(), "")?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
-        let share = BasisPoints::new(request.exposure_basis_points.into());
-        let share = checked(DOMAIN, "exposure_basis_points", share)?;
+        let share = BasisPoints::new(request.exposure_basis_points.into()).ok();
+        let share = share.filter(|share| *share > BasisPoints::ZERO).ok_or_else(|| {
+            let why = format!("{} is no step: expected 1 to 10000", request.exposure_basis_points);
+            Fault::field(DOMAIN, "exposure_basis_points", why)
+        })?;
         let given = Given { etag: request.etag, validate_only: request.validate_only, ..given };
         let app = Arc::clone(&self.app);
         uncancelled(async move {

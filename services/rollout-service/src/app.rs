@@ -5,17 +5,19 @@ use std::sync::Arc;
 use contracts::rollout as pb;
 use plan::Plan;
 use rollout_core::{
-    Event, Refusal, Rollout, Rollouts, advance, approve, create, start, store_plan,
+    Event, Refusal, Report, Rollout, Rollouts, Standing, advance, approve, create, start,
+    store_plan,
 };
 use service_kit::clock::Clock;
 use service_kit::fault::Fault;
 use service_kit::journaled::refused;
 use service_kit::peers::Peer;
 use service_kit::shutdown::Shutdown;
+use service_kit::wire::{etag, wire_time};
 use store::{Command, Replica};
 use vocab::{Role, Timestamp};
 
-use crate::convert::{self, etag};
+use crate::convert;
 use crate::error::{DOMAIN, Refused};
 use crate::state::{State, draft};
 
@@ -64,7 +66,7 @@ impl App {
                 source: source.to_vec(),
                 digest: store::Hash::of(source).to_string(),
                 warnings,
-                create_time: Some(convert::wire_time(command.time)),
+                create_time: Some(wire_time(command.time)),
                 actor: command.actor.subject.clone(),
             });
         }
@@ -98,9 +100,17 @@ impl App {
         let Some(first) = rollout.plan.plan.phases.first() else {
             return Ok(self.public(&rollout));
         };
-        let entry = self.judge(name, &entry_gate(first.id.as_str()), given.validate_only).await?;
-        let decide = |rollout: &Rollout, _now| start(rollout, &entry);
-        self.change(given, name, decide).await
+        let gate = entry_gate(first.id.as_str());
+        let trial = self.judge(name, &gate, true).await?;
+        let on_trial = |rollout: &Rollout, _now| start(rollout, &trial);
+        if given.validate_only {
+            return self.change(given, name, on_trial).await;
+        }
+        if !self.would_change(&given, name, on_trial) {
+            return self.change(given, name, unless_it_moved(&rollout, on_trial)).await;
+        }
+        let entry = self.judge(name, &gate, false).await?;
+        self.change(given, name, |rollout, _now| start(rollout, &entry)).await
     }
 
     pub(crate) async fn approve(
@@ -130,27 +140,52 @@ impl App {
     ) -> Result<pb::Rollout, Fault> {
         let rollout = self.find(name)?;
         self.reconcile(&rollout).await;
+        let trial = self.reports(&rollout, target, true).await?;
+        let on_trial = |rollout: &Rollout, now| trial.advance(rollout, target, now);
+        if given.validate_only {
+            return self.change(given, name, on_trial).await;
+        }
+        if !self.would_change(&given, name, on_trial) {
+            return self.change(given, name, unless_it_moved(&rollout, on_trial)).await;
+        }
+        let kept = self.reports(&rollout, target, false).await?;
+        self.change(given, name, |rollout, now| kept.advance(rollout, target, now)).await
+    }
+
+    /// What an advance rests on. Where the phase does not follow, the core refuses without looking
+    /// at reports.
+    async fn reports(
+        &self,
+        rollout: &Rollout,
+        target: &str,
+        validate_only: bool,
+    ) -> Result<Reports, Fault> {
+        let name = &rollout.name;
         let gate = rollout.phase().and_then(|phase| phase.gate.as_ref());
         let next = rollout.next_phase().filter(|next| next.id.as_str() == target);
-        let nothing = || rollout_core::Report {
-            digest: String::new(),
-            gate_id: String::new(),
-            generation: 0,
-            standing: rollout_core::Standing::Inconclusive,
-            items: Vec::new(),
+        let (Some(gate), Some(next)) = (gate, next) else {
+            return Ok(Reports { fresh: nothing(), entry: nothing(), approved: Vec::new() });
         };
-        let (mut fresh, mut entry, mut approved) = (nothing(), nothing(), Vec::new());
-        // Where the phase does not follow, the core refuses without looking at reports.
-        if let (Some(gate), Some(next)) = (gate, next) {
-            fresh = self.judge(name, gate.id.as_str(), given.validate_only).await?;
-            entry = self.judge(name, &entry_gate(next.id.as_str()), given.validate_only).await?;
-            for approval in &rollout.approvals {
-                approved.push(self.kept(name, &approval.report_digest).await?);
-            }
+        let fresh = self.judge(name, gate.id.as_str(), validate_only).await?;
+        let entry = self.judge(name, &entry_gate(next.id.as_str()), validate_only).await?;
+        let mut approved = Vec::new();
+        for approval in &rollout.approvals {
+            approved.push(self.kept(name, &approval.report_digest).await?);
         }
-        let decide =
-            |rollout: &Rollout, now| advance(rollout, target, &approved, &fresh, &entry, now);
-        self.change(given, name, decide).await
+        Ok(Reports { fresh, entry, approved })
+    }
+
+    /// Whether a command would change the rollout as it is known here. Asked on trial reports: only
+    /// where it would are reports kept, so that a refusal leaves nothing behind.
+    fn would_change(
+        &self,
+        given: &Given,
+        name: &str,
+        decide: impl Fn(&Rollout, Timestamp) -> Result<Vec<Event>, Refusal>,
+    ) -> bool {
+        let Ok(rollout) = self.find(name) else { return false };
+        let seen = given.etag.is_empty() || given.etag == etag(rollout.revision);
+        seen && decide(&rollout, given.command.time).is_ok_and(|events| !events.is_empty())
     }
 
     /// Carries out a command on a rollout that exists.
@@ -212,6 +247,49 @@ impl App {
     }
 }
 
+/// What an advance rests on.
+struct Reports {
+    fresh: Report,
+    entry: Report,
+    approved: Vec<Report>,
+}
+
+impl Reports {
+    fn advance(
+        &self,
+        rollout: &Rollout,
+        target: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        advance(rollout, target, &self.approved, &self.fresh, &self.entry, now)
+    }
+}
+
+const fn nothing() -> Report {
+    Report {
+        digest: String::new(),
+        gate_id: String::new(),
+        generation: 0,
+        standing: Standing::Inconclusive,
+        items: Vec::new(),
+    }
+}
+
+/// Decides as `decide` does, but changes nothing: its reports were not kept. Where the rollout has
+/// moved since `seen` such that it would, the caller is asked to decide again.
+fn unless_it_moved(
+    seen: &Rollout,
+    decide: impl Fn(&Rollout, Timestamp) -> Result<Vec<Event>, Refusal>,
+) -> impl Fn(&Rollout, Timestamp) -> Result<Vec<Event>, Refusal> {
+    let seen = etag(seen.revision);
+    move |rollout, now| match decide(rollout, now)? {
+        events if events.is_empty() => Ok(events),
+        _moved => {
+            Err(Refusal::EtagMismatch { seen: seen.clone(), current: etag(rollout.revision) })
+        }
+    }
+}
+
 /// The gate of a phase's entry criteria.
 fn entry_gate(phase: &str) -> String {
     format!("{}-entry", phase.to_lowercase())
@@ -229,7 +307,9 @@ fn parse(source: &[u8]) -> Result<(Plan, Vec<String>), Fault> {
         Ok((plan, warnings)) => Ok((plan, warnings.iter().map(ToString::to_string).collect())),
         Err(problems) => {
             let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            let why = format!("the plan has {} problems:\n{}", all.len(), all.join("\n"));
+            let count =
+                if all.len() == 1 { "a problem" } else { &format!("{} problems", all.len()) };
+            let why = format!("the plan has {count}:\n{}", all.join("\n"));
             let mut fault = Fault::field(DOMAIN, "source", why);
             for problem in problems.iter().take(100) {
                 fault = fault.violation(format!("source:{}", problem.path), problem.to_string());

@@ -6,26 +6,13 @@ use contracts::gate as gate_pb;
 use contracts::rollout as pb;
 use contracts::rollout::rollout_event::Kind;
 use plan::{Exclusion, ExclusionTest};
-use prost_types::Timestamp as WireTime;
 use rollout_core::{Event, Item, Report, Rollout, Standing, State, StoredPlan};
+use service_kit::wire::{etag, signed, wire_time};
 use store::Hash;
 use vocab::{BasisPoints, Role, Timestamp};
 
-pub(crate) fn wire_time(time: Timestamp) -> WireTime {
-    let nanos = i32::try_from(time.as_millis().rem_euclid(1000) * 1_000_000).unwrap_or(0);
-    WireTime { seconds: time.as_seconds(), nanos }
-}
-
 fn wire_duration(duration: Duration) -> Option<prost_types::Duration> {
     duration.try_into().ok()
-}
-
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(crate) fn etag(revision: u64) -> String {
-    format!("\"{revision}\"")
 }
 
 pub(crate) fn plan_version(name: &str, stored: &StoredPlan) -> pb::PlanVersion {

@@ -11,12 +11,13 @@ use rollout_core::{Application, Event, Rollout, pending_application};
 use service_kit::fault::Fault;
 use service_kit::journaled::{command, refused};
 use service_kit::shutdown::Shutdown;
+use service_kit::wire::{signed, wire_time};
 use tonic::Status;
 use tracing::Instrument as _;
 use vocab::Actor;
 
 use crate::app::App;
-use crate::convert::{signed, wire_exclusion, wire_time};
+use crate::convert::wire_exclusion;
 use crate::error::{DOMAIN, Refused};
 use crate::state::draft;
 
