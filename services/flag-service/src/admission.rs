@@ -3,11 +3,12 @@
 use contracts::flag as pb;
 use flag_core::{Admission, Limit, LimitHit, decide_admission};
 use service_kit::fault::{Fault, checked};
+use service_kit::wire::signed;
 use store::Quota;
 use vocab::{UploadId, WorkspaceId};
 
 use crate::app::App;
-use crate::convert::{self, signed};
+use crate::convert;
 use crate::error::DOMAIN;
 
 impl App {

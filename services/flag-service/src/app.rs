@@ -8,13 +8,13 @@ use service_kit::clock::Clock;
 use service_kit::fault::Fault;
 use service_kit::journaled::refused;
 use service_kit::shutdown::Shutdown;
+use service_kit::wire::etag;
 use store::{Command, Draft, Quotas, Replica};
 use vocab::{FlagKey, PhaseId, PipelineId};
 
-use crate::convert::etag;
 use crate::error::{DOMAIN, Refusal, not_found};
 use crate::settings::Durations;
-use crate::state::{State, Stored, draft};
+use crate::state::{State, Stored, changed, draft};
 
 /// The service behind its sockets.
 #[derive(Debug)]
@@ -136,12 +136,23 @@ impl App {
                 (None, None) => Err(not_found(&key)),
             };
         }
-        self.replica
+        let done = self
+            .replica
             .execute(&command, |state, _| {
                 Ok::<Vec<Draft>, Refusal>(decide(state)?.iter().map(draft).collect())
             })
             .await
             .map_err(|error| refused(DOMAIN, error))?;
-        self.flag(&key)
+        let current = done.snapshot.state.flags.get(key.as_str()).ok_or_else(|| not_found(&key))?;
+        match done.records.first() {
+            // A repeated request finds its own record, which may not be the newest of the flag.
+            Some(record) if record.version != current.revision => {
+                let flag = changed(record).map_err(|why| Fault::unavailable(DOMAIN, why))?;
+                let (revision, updated_at) = (record.version, record.time);
+                let created_at = current.created_at;
+                Ok(Arc::new(Stored { flag, revision, created_at, updated_at }))
+            }
+            Some(_) | None => Ok(Arc::clone(current)),
+        }
     }
 }

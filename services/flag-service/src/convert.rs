@@ -7,9 +7,10 @@ use flag_core::{
 };
 use plan::{Exclusion, ExclusionTest};
 use prost_types::value::Kind;
-use prost_types::{Struct, Timestamp as WireTime};
+use prost_types::Struct;
 use service_kit::fault::{Fault, checked, last_part};
-use vocab::{BasisPoints, FlagKey, Invalid, Pattern, PhaseId, PipelineId, Timestamp};
+use service_kit::wire::{etag, signed, wire_time};
+use vocab::{BasisPoints, FlagKey, Invalid, Pattern, PhaseId, PipelineId};
 
 use crate::error::DOMAIN;
 use crate::state::Stored;
@@ -194,19 +195,6 @@ fn wire_definition(definition: &Definition) -> pb::FlagDefinition {
         percentage_basis_points: definition.percentage.get().into(),
         exclusions: exclusions.collect(),
     }
-}
-
-pub(crate) fn etag(revision: u64) -> String {
-    format!("\"{revision}\"")
-}
-
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(crate) fn wire_time(time: Timestamp) -> WireTime {
-    let nanos = i32::try_from(time.as_millis().rem_euclid(1000) * 1_000_000).unwrap_or(0);
-    WireTime { seconds: time.as_seconds(), nanos }
 }
 
 pub(crate) const fn wire_reason(evaluation: Evaluation) -> pb::Reason {

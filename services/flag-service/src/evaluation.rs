@@ -4,10 +4,11 @@ use contracts::flag as pb;
 use flag_core::{Attributes, Evaluation, evaluate};
 use killswitch_core::Target;
 use service_kit::fault::{Fault, checked};
+use service_kit::wire::signed;
 use vocab::WorkspaceId;
 
 use crate::app::App;
-use crate::convert::{self, signed};
+use crate::convert;
 use crate::error::DOMAIN;
 use crate::state::Stored;
 

@@ -19,12 +19,11 @@ use client::{KillWatch, Policy, WatchOptions};
 use contracts::flag::admission_service_server::AdmissionServiceServer;
 use contracts::flag::evaluation_service_server::EvaluationServiceServer;
 use contracts::flag::flag_service_server::FlagServiceServer;
-use service_kit::bootstrap::Error;
-use service_kit::clock::Clock;
+use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::peers::channel;
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
 use service_kit::shutdown::Shutdown;
-use store::{Location, Replica, Store, StreamName};
+use store::{Replica, StreamName};
 use tokio::net::TcpListener;
 
 use crate::api::Api;
@@ -37,28 +36,6 @@ const SERVICES: [&str; 3] = [
     "softlaunch.flag.v1.EvaluationService",
     "softlaunch.flag.v1.AdmissionService",
 ];
-
-/// What the service stands on.
-#[derive(Debug, Clone)]
-pub struct Dependencies {
-    /// Where its journal and quotas are.
-    pub store: Store,
-    /// What time it is.
-    pub clock: Clock,
-}
-
-impl Dependencies {
-    /// Opens what the settings name.
-    ///
-    /// # Errors
-    /// Names the setting or the store that is wrong.
-    pub async fn connect(settings: &Settings) -> Result<Self, Error> {
-        let clock = settings.clock.clock()?;
-        let location = Location::parse(&settings.store.location)?;
-        let store = Store::open(&location, Arc::new(service_kit::clock::real_now)).await?;
-        Ok(Self { store, clock })
-    }
-}
 
 /// Serves until asked to end.
 ///

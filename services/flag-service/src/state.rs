@@ -29,17 +29,22 @@ pub(crate) struct State {
 
 impl Projection for State {
     fn apply(&mut self, record: &Record) -> Result<(), String> {
-        let event = pb::FlagEvent::decode(record.payload.as_slice()).map_err(|e| e.to_string())?;
-        let Some(Kind::FlagChanged(pb::FlagChanged { flag: Some(flag) })) = event.kind else {
-            return Err("an event of a kind this version does not know".to_owned());
-        };
-        let flag = convert::stored_flag(&flag).map_err(|why| why.to_string())?;
+        let flag = changed(record)?;
         let key = flag.key.as_str().to_owned();
         let created_at = self.flags.get(&key).map_or(record.time, |known| known.created_at);
         let (revision, updated_at) = (record.version, record.time);
         self.flags.insert(key, Arc::new(Stored { flag, revision, created_at, updated_at }));
         Ok(())
     }
+}
+
+/// What a record made of its flag.
+pub(crate) fn changed(record: &Record) -> Result<Flag, String> {
+    let event = pb::FlagEvent::decode(record.payload.as_slice()).map_err(|e| e.to_string())?;
+    let Some(Kind::FlagChanged(pb::FlagChanged { flag: Some(flag) })) = event.kind else {
+        return Err("an event of a kind this version does not know".to_owned());
+    };
+    convert::stored_flag(&flag).map_err(|why| why.to_string())
 }
 
 pub(crate) fn draft(flag: &Flag) -> Draft {

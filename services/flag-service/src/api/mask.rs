@@ -41,6 +41,14 @@ pub(super) fn overlay(
 ) -> Result<(Definition, Limits), Fault> {
     let mut definition = flag.definition.clone().unwrap_or_default();
     let mut limits = flag.limits.unwrap_or_default();
+    // What the mask names must be there: a forgotten field would switch everybody off.
+    let required = |path: &str| Fault::field(DOMAIN, path, "is required: the mask names it");
+    if change.definition.is_none() && paths.iter().any(|path| path.starts_with("definition")) {
+        return Err(required("flag.definition"));
+    }
+    if change.limits.is_none() && paths.contains(&"limits") {
+        return Err(required("flag.limits"));
+    }
     let from = change.definition.clone().unwrap_or_default();
     for path in paths {
         match *path {

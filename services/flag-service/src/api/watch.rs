@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use contracts::flag as pb;
 use contracts::flag::watch_ruleset_response::Update;
+use service_kit::wire::signed;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use crate::app::App;
-use crate::convert::{public_flag, signed};
+use crate::convert::public_flag;
 
 const BUFFER: usize = 64; // A watcher that is slower waits; changes in between are coalesced.
 
