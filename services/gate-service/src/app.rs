@@ -10,10 +10,11 @@ use plan::Criterion;
 use service_kit::clock::Clock;
 use service_kit::fault::Fault;
 use service_kit::journaled::{command, refused};
+use service_kit::wire::{signed, wire_time};
 use store::{Command, Counters, Replica};
 use vocab::{Actor, Role};
 
-use crate::convert::{criterion_result, report_digest, signed, wire_time, wire_verdict};
+use crate::convert::{criterion_result, report_digest, wire_verdict};
 use crate::error::{DOMAIN, Refusal};
 use crate::evidence::spans;
 use crate::state::{State, Watched, draft};

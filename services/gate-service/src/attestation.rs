@@ -5,11 +5,11 @@ use contracts::gate::gate_event::Kind;
 use plan::Judged;
 use service_kit::fault::Fault;
 use service_kit::journaled::refused;
+use service_kit::wire::{signed, wire_time};
 use store::Command;
 use vocab::Role;
 
 use crate::app::App;
-use crate::convert::{signed, wire_time};
 use crate::error::{DOMAIN, Refusal};
 use crate::state::{State, Watched, draft};
 

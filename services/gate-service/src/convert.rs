@@ -6,25 +6,12 @@ use plan::Criterion;
 use prost::Message as _;
 use prost_types::Timestamp as WireTime;
 use service_kit::fault::Fault;
+use service_kit::wire::{signed, time_of, wire_time};
 use store::Hash;
 use vocab::Timestamp;
 
 use crate::error::DOMAIN;
 use crate::state::Watched;
-
-pub(crate) fn wire_time(time: Timestamp) -> WireTime {
-    let nanos = i32::try_from(time.as_millis().rem_euclid(1000) * 1_000_000).unwrap_or(0);
-    WireTime { seconds: time.as_seconds(), nanos }
-}
-
-/// Reads an instant; the beginning of time where there is none.
-pub(crate) fn time_of(wire: Option<&WireTime>) -> Timestamp {
-    wire.map_or(Timestamp::EPOCH, |wire| {
-        let millis =
-            wire.seconds.saturating_mul(1000).saturating_add(i64::from(wire.nanos / 1_000_000));
-        Timestamp::from_millis(millis)
-    })
-}
 
 /// Reads an instant that must be there and well-formed.
 pub(crate) fn required_time(path: &str, wire: Option<&WireTime>) -> Result<Timestamp, Fault> {
@@ -33,10 +20,6 @@ pub(crate) fn required_time(path: &str, wire: Option<&WireTime>) -> Result<Times
         return Err(Fault::field(DOMAIN, path, "has nanoseconds outside 0..1000000000"));
     }
     Ok(time_of(Some(wire)))
-}
-
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 pub(crate) fn transition_name(transition: &pb::StateTransition) -> String {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use gate_core::{Attested, Evidence, Gauge, SpanKey, Tally};
 use plan::{Judged, Metric, WindowSpan};
 use service_kit::fault::{Fault, checked};
+use service_kit::wire::time_of;
 use store::Scope;
 use vocab::{Role, Timestamp};
 
 use crate::app::App;
-use crate::convert::time_of;
 use crate::counting::window;
 use crate::error::DOMAIN;
 use crate::state::Watched;

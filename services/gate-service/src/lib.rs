@@ -21,14 +21,13 @@ use std::time::Duration;
 
 use contracts::gate::gate_service_server::GateServiceServer;
 use contracts::gate::signal_service_server::SignalServiceServer;
-use service_kit::bootstrap::Error;
-use service_kit::clock::Clock;
+use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::peers::peer;
 use service_kit::propagation::Outgoing;
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
 use service_kit::settings::SettingsError;
 use service_kit::shutdown::Shutdown;
-use store::{Location, Replica, Store, StreamName};
+use store::{Replica, StreamName};
 use tokio::net::TcpListener;
 
 use crate::api::Api;
@@ -36,28 +35,6 @@ use crate::app::App;
 pub use crate::settings::{Peers, Settings, SignalSettings};
 
 const SERVICES: [&str; 2] = ["softlaunch.gate.v1.GateService", "softlaunch.gate.v1.SignalService"];
-
-/// What the service stands on.
-#[derive(Debug, Clone)]
-pub struct Dependencies {
-    /// Where its journal and counters are.
-    pub store: Store,
-    /// What time it is.
-    pub clock: Clock,
-}
-
-impl Dependencies {
-    /// Opens what the settings name.
-    ///
-    /// # Errors
-    /// Names the setting or the store that is wrong.
-    pub async fn connect(settings: &Settings) -> Result<Self, Error> {
-        let clock = settings.clock.clock()?;
-        let location = Location::parse(&settings.store.location)?;
-        let store = Store::open(&location, Arc::new(service_kit::clock::real_now)).await?;
-        Ok(Self { store, clock })
-    }
-}
 
 /// Serves until asked to end.
 ///

@@ -4,10 +4,10 @@ use contracts::gate as pb;
 use gate_core::{Evidence, MEASURED_SPANS, SpanKey, Tally};
 use plan::{Metric, Quantity, WindowSpan};
 use service_kit::fault::Fault;
+use service_kit::wire::signed;
 use vocab::format_duration;
 
 use crate::app::App;
-use crate::convert::signed;
 
 impl App {
     /// The values of all metrics of a rollout.

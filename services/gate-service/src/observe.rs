@@ -13,12 +13,12 @@ use service_kit::journaled::{command, refused};
 use service_kit::peers::{Peer, follow};
 use service_kit::propagation::continue_trace;
 use service_kit::shutdown::Shutdown;
+use service_kit::wire::signed;
 use tonic::Status;
 use tracing::Instrument as _;
 use vocab::Actor;
 
 use crate::app::App;
-use crate::convert::signed;
 use crate::error::{DOMAIN, Refusal};
 use crate::state::draft;
 

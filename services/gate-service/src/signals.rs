@@ -13,11 +13,12 @@ use gate_core::{Field, Outcome, Path};
 use plan::Metric;
 use service_kit::fault::{Fault, check_text, checked};
 use service_kit::journaled::refused;
+use service_kit::wire::wire_time;
 use store::{Added, BatchId, Change, Command, Draft, Hash, RequestKey};
 use vocab::{Timestamp, UploadId, WorkspaceId};
 
 use crate::app::App;
-use crate::convert::{required_time, transition_name, wire_time};
+use crate::convert::{required_time, transition_name};
 use crate::counting::{FUTURE_MAX, PAST_MAX, REMEMBERED, Sums};
 use crate::error::{DOMAIN, Refusal};
 use crate::evidence::scope;
@@ -71,7 +72,7 @@ impl App {
         command: Command,
     ) -> Result<bool, Fault> {
         let scope = scope(&request.pipeline)?;
-        let batch = checked(DOMAIN, "batch_id", BatchId::new(&request.batch_id))?;
+        checked(DOMAIN, "batch_id", BatchId::new(&request.batch_id))?;
         check_size("signals", request.signals.len())?;
         let watched = self.of_pipeline(&request.pipeline)?;
         let now = self.clock.now();
@@ -85,17 +86,14 @@ impl App {
                 Read::Sight(sight) => sightings.push((at, sight)),
             }
         }
-        let mut duplicate = false;
         // Sightings first: the batch id marks the whole batch as done, and comes last.
         if !sightings.is_empty() {
             self.see(request, command, sightings).await?;
         }
-        if !gauges.is_empty() {
-            let added = self.counters.add(&scope, &batch, REMEMBERED, &gauges).await;
-            let added = added.map_err(|error| Fault::unavailable(DOMAIN, error))?;
-            duplicate = added == Added::Duplicate;
-        }
-        Ok(duplicate)
+        let batch = checked(DOMAIN, "batch_id", signals_batch(&request.batch_id))?;
+        let added = self.counters.add(&scope, &batch, REMEMBERED, &gauges).await;
+        let added = added.map_err(|error| Fault::unavailable(DOMAIN, error))?;
+        Ok(added == Added::Duplicate)
     }
 
     async fn see(
@@ -129,6 +127,11 @@ impl App {
             .map_err(|error| refused(DOMAIN, error))?;
         Ok(())
     }
+}
+
+/// The id under which a batch of signals is remembered: a batch of outcomes may have the same.
+fn signals_batch(id: &str) -> Result<BatchId, vocab::Invalid> {
+    BatchId::new(&format!("signals-{}", Hash::of(id.as_bytes())))
 }
 
 /// A state transition is journaled once a phase; everything else every time.

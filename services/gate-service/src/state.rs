@@ -10,10 +10,11 @@ use contracts::gate::sighting::Kind as Sight;
 use gate_core::Sighted;
 use plan::Plan;
 use prost::Message as _;
+use service_kit::wire::time_of;
 use store::{Draft, Projection, Record};
 use vocab::Timestamp;
 
-use crate::convert::{time_of, transition_name};
+use crate::convert::transition_name;
 
 const REPORTS_KEPT_MAX: usize = 500; // Per rollout, in memory; the journal keeps all.
 const OCCURRENCES_MAX: usize = 1_000; // Of breaker openings and interventions in one phase.
