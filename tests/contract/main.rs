@@ -1,1 +1,16 @@
-//! Real servers, called over real sockets: every refusal says what would be right.
+//! Real servers, called over real sockets: every refusal has its code, its reason, and a message
+//! that says what would be right, and leaves the store as it was.
+
+mod advancing;
+mod approving;
+mod attesting;
+mod flags;
+mod journey;
+mod kills;
+mod outcomes;
+mod plans;
+mod refusal;
+mod repeating;
+mod signals;
+mod story;
+mod wire;
