@@ -4,7 +4,7 @@ use plan::{Gate, Phase, Plan};
 use vocab::{Actor, BasisPoints, Role, Timestamp};
 
 use crate::refusal::{Missing, Refusal};
-use crate::report::{Report, Standing};
+use crate::report::Report;
 use crate::rollout::{Event, Rollout, Rollouts, State};
 
 /// Stores a plan file under the name its pipeline and version give it.
@@ -85,6 +85,7 @@ pub fn approve(
     let gate = phase.gate.as_ref().ok_or_else(|| Refusal::NoGate(phase.id.to_string()))?;
     check_role(gate, actor, role)?;
     check_report(rollout, gate, seen)?;
+    check_report(rollout, gate, fresh)?;
     check_evidence(gate, seen, fresh)?;
     let gate_id = gate.id.to_string();
     for earlier in rollout.approvals.iter().filter(|earlier| earlier.actor == actor.subject) {
@@ -124,10 +125,14 @@ pub fn advance(
     };
     let phase = require_running(rollout, "AdvanceRollout")?;
     let gate = phase.gate.as_ref().ok_or_else(|| Refusal::NoGate(phase.id.to_string()))?;
+    check_report(rollout, gate, fresh)?;
     for seen in approved {
         check_evidence(gate, seen, fresh)?;
     }
-    let missing = missing_for_advance(rollout, phase, gate, fresh, entry, now);
+    let mut missing: Vec<_> = missing_criteria(fresh).into_iter().collect();
+    missing.extend(missing_approvals(rollout, gate, approved));
+    missing.extend(missing_time_and_ramp(rollout, phase, now));
+    missing.extend(missing_criteria(entry));
     if !missing.is_empty() {
         return Err(Refusal::NotReady { phase: next.id.to_string(), missing });
     }
@@ -168,19 +173,18 @@ fn unknown_phase(rollout: &Rollout, phase: &str) -> Refusal {
     Refusal::UnknownPhase { phase: phase.to_owned(), known }
 }
 
-fn missing_for_advance(
-    rollout: &Rollout,
-    phase: &Phase,
-    gate: &Gate,
-    fresh: &Report,
-    entry: &Report,
-    now: Timestamp,
-) -> Vec<Missing> {
-    let mut missing: Vec<_> = missing_criteria(fresh).into_iter().collect();
-    let roles = rollout.open_approvals(gate);
-    if !roles.is_empty() {
-        missing.push(Missing::Approvals { gate: gate.id.to_string(), roles });
-    }
+/// An approval counts only where the report it approved is at hand and was compared: a repetition
+/// on a newer state may find approvals that nobody has looked at.
+fn missing_approvals(rollout: &Rollout, gate: &Gate, approved: &[Report]) -> Option<Missing> {
+    let compared = |digest: &str| approved.iter().any(|report| report.digest == digest);
+    let mut roles = rollout.open_approvals(gate);
+    let unseen = rollout.approvals.iter().filter(|approval| !compared(&approval.report_digest));
+    roles.extend(unseen.map(|approval| approval.role.clone()));
+    (!roles.is_empty()).then(|| Missing::Approvals { gate: gate.id.to_string(), roles })
+}
+
+fn missing_time_and_ramp(rollout: &Rollout, phase: &Phase, now: Timestamp) -> Vec<Missing> {
+    let mut missing = Vec::new();
     let left = rollout.remaining_time(now);
     if !left.is_zero() {
         missing.push(Missing::Time(left));
@@ -188,14 +192,12 @@ fn missing_for_advance(
     if rollout.exposure < phase.flag.percentage {
         missing.push(Missing::Ramp { from: rollout.exposure, to: phase.flag.percentage });
     }
-    missing.extend(missing_criteria(entry));
     missing
 }
 
 fn missing_criteria(report: &Report) -> Option<Missing> {
-    let items: Vec<_> = report.open_items().cloned().collect();
-    let met = items.is_empty() && report.standing == Standing::Passed;
-    (!met).then(|| Missing::Criteria { gate: report.gate_id.clone(), items })
+    let items = || report.open_items().cloned().collect();
+    (!report.is_met()).then(|| Missing::Criteria { gate: report.gate_id.clone(), items: items() })
 }
 
 fn enter(
@@ -236,9 +238,7 @@ pub fn ramp(rollout: &Rollout, to: BasisPoints, now: Timestamp) -> Result<Vec<Ev
                 .map_or_else(|| "none in this phase".to_owned(), |share| share.to_string()),
         });
     }
-    let held = phase.ramp.iter().find(|step| step.percentage == rollout.exposure);
-    let hold = held.map_or_else(Default::default, |step| step.hold);
-    let left = hold.saturating_sub(now.since(rollout.step_taken_at));
+    let left = rollout.remaining_hold(now);
     if !left.is_zero() {
         let missing = vec![Missing::Time(left)];
         return Err(Refusal::NotReady { phase: phase.id.to_string(), missing });
@@ -333,9 +333,11 @@ fn check_evidence(gate: &Gate, seen: &Report, fresh: &Report) -> Result<(), Refu
     if !worse.is_empty() {
         return Err(Refusal::EvidenceWorsened { gate: gate.id.to_string(), items: worse });
     }
-    if seen.standing != Standing::Passed {
-        let items = seen.open_items().cloned().collect();
-        return Err(Refusal::GateNotMet { gate: gate.id.to_string(), items });
+    for report in [seen, fresh] {
+        if !report.is_met() {
+            let items = report.open_items().cloned().collect();
+            return Err(Refusal::GateNotMet { gate: gate.id.to_string(), items });
+        }
     }
     Ok(())
 }

@@ -45,6 +45,7 @@ impl Rollouts {
                 it.generation += 1;
                 it.exposure = *exposure;
                 it.step_taken_at = stamp.time;
+                it.step_active_time = it.active_time(stamp.time);
             }),
             Event::Paused { rollout, reason } => self.with(rollout, stamp, |it| {
                 it.generation += 1;
@@ -107,6 +108,7 @@ impl Rollouts {
             exposure: BasisPoints::ZERO,
             phase_entered_at: Timestamp::EPOCH,
             step_taken_at: Timestamp::EPOCH,
+            step_active_time: Duration::ZERO,
             active_since: None,
             active_before: Duration::ZERO,
             approvals: Vec::new(),
@@ -131,6 +133,7 @@ impl Rollout {
         self.exposure = exposure;
         self.phase_entered_at = now;
         self.step_taken_at = now;
+        self.step_active_time = Duration::ZERO;
         self.active_since = Some(now);
         self.active_before = Duration::ZERO;
         self.approvals.clear();

@@ -44,6 +44,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether the whole and every criterion is met.
+    #[must_use]
+    pub fn is_met(&self) -> bool {
+        self.standing == Standing::Passed && self.open_items().next().is_none()
+    }
+
     /// The criteria that are not met.
     pub fn open_items(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| item.standing != Standing::Passed)

@@ -8,7 +8,7 @@ use plan::{Gate, Phase, Plan};
 use vocab::{BasisPoints, Role, Timestamp};
 
 /// Everything the conductor knows.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rollouts {
     /// Plan versions by resource name.
     pub plans: BTreeMap<String, Arc<StoredPlan>>,
@@ -17,7 +17,7 @@ pub struct Rollouts {
 }
 
 /// A plan version as stored.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPlan {
     /// The file, verbatim.
     pub source: Vec<u8>,
@@ -32,7 +32,7 @@ pub struct StoredPlan {
 }
 
 /// One rollout.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
     /// Its resource name.
     pub name: String,
@@ -56,6 +56,8 @@ pub struct Rollout {
     pub phase_entered_at: Timestamp,
     /// When the share last changed.
     pub step_taken_at: Timestamp,
+    /// Active time in the phase when the share last changed: holds do not run during pauses.
+    pub step_active_time: Duration,
     /// Since when the clock has been running; `None` while it stands.
     pub active_since: Option<Timestamp>,
     /// Active time before that.
@@ -212,6 +214,15 @@ impl Rollout {
         self.phase().map_or(Duration::ZERO, |phase| {
             phase.minimum_duration.saturating_sub(self.active_time(now))
         })
+    }
+
+    /// Active time that the current step of the ramp has yet to be held.
+    #[must_use]
+    pub fn remaining_hold(&self, now: Timestamp) -> Duration {
+        let steps = self.phase().map_or(&[][..], |phase| &phase.ramp);
+        let current = steps.iter().find(|step| step.percentage == self.exposure);
+        let held = self.active_time(now).saturating_sub(self.step_active_time);
+        current.map_or(Duration::ZERO, |step| step.hold.saturating_sub(held))
     }
 
     /// The roles that have yet to approve a gate.
