@@ -112,7 +112,7 @@ impl House {
                 "flag" => {
                     let mut settings: flag_service::Settings = defaults();
                     settings.peers.killswitch = killswitch;
-                    let on = flag_service::Dependencies { store, clock };
+                    let on = service_kit::bootstrap::Dependencies { store, clock };
                     flag_service::serve(settings, on, listener, end).await
                 }
                 "gate" => {
@@ -120,18 +120,18 @@ impl House {
                     settings.peers.killswitch = killswitch;
                     // On a hurried clock a day is a moment.
                     settings.signals.gauge_stale_after = "365d".to_owned();
-                    let on = gate_service::Dependencies { store, clock };
+                    let on = service_kit::bootstrap::Dependencies { store, clock };
                     gate_service::serve(settings, on, listener, end).await
                 }
                 "killswitch" => {
-                    let on = killswitch_service::Dependencies { store, clock };
+                    let on = service_kit::bootstrap::Dependencies { store, clock };
                     killswitch_service::serve(defaults(), on, listener, end).await
                 }
                 _ => {
                     let mut settings: rollout_service::Settings = defaults();
                     settings.peers.flag = flag;
                     settings.peers.gate = gate;
-                    let on = rollout_service::Dependencies { store, clock };
+                    let on = service_kit::bootstrap::Dependencies { store, clock };
                     rollout_service::serve(settings, on, listener, end).await
                 }
             };

@@ -12,7 +12,7 @@ use crate::processes::{Cli, Running, softlaunch, text};
 
 fn up(data: &Path) -> Running {
     // What an earlier process wrote must not be mistaken for this one's.
-    if fs::remove_file(data.join("endpoints.toml")).is_err() {}
+    drop(fs::remove_file(data.join("endpoints.toml")));
     let mut command = Command::new(softlaunch());
     command.args(["up", "--free-ports", "--log-filter", "error", "--demo-factor"]);
     command.arg(FACTOR.to_string()).arg("--data-dir").arg(data).stdout(Stdio::null());

@@ -48,8 +48,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.child.kill().is_err() {} // It may have ended by itself.
-        if self.child.wait().is_err() {}
+        drop(self.child.kill()); // It may have ended by itself.
+        drop(self.child.wait());
     }
 }
 

@@ -97,7 +97,7 @@ impl KillWatch {
     /// Waits for the first word of the kill-switch service.
     pub async fn first_word(&self) {
         // The sender lives as long as `self`: waiting cannot fail.
-        if self.heard.subscribe().wait_for(|heard| *heard).await.is_err() {}
+        drop(self.heard.subscribe().wait_for(|heard| *heard).await);
     }
 
     /// Whether the last word is older than the policy trusts, or there was none.
@@ -116,7 +116,7 @@ impl KillWatch {
         };
         let hello = pb::WatchKillSwitchesRequest { message: Some(Message::Hello(hello)) };
         // The receiver is held below: the first message always fits.
-        if tx.send(hello).await.is_err() {}
+        drop(tx.send(hello).await);
         let mut client = KillSwitchServiceClient::new(channel);
         let mut states = client.watch_kill_switches(ReceiverStream::new(rx)).await?.into_inner();
         loop {

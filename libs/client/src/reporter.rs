@@ -187,7 +187,7 @@ impl Sender {
                     Item::Batch(request, reply) => {
                         let sent = self.send(*request).await;
                         let sent = sent.map_err(|status| Unsent(status.message().to_owned()));
-                        if reply.send(sent).is_err() {} // Whoever asked is gone.
+                        drop(reply.send(sent)); // Whoever asked is gone.
                     }
                     Item::Flush(reply) => {
                         flushes.push(reply);
@@ -206,7 +206,7 @@ impl Sender {
             self.send_outcomes(outcomes).await;
             for reply in flushes {
                 let outcome = self.failed.take().map_or(Ok(()), Err);
-                if reply.send(outcome).is_err() {} // Whoever asked is gone.
+                drop(reply.send(outcome)); // Whoever asked is gone.
             }
         }
     }

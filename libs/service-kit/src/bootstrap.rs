@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use serde::de::DeserializeOwned;
+use store::{Location, Store};
 use tokio::net::TcpListener;
 
-use crate::settings::{self, SettingsError, TelemetrySettings};
+use crate::clock::Clock;
+use crate::settings::{self, ClockSettings, SettingsError, StoreSettings, TelemetrySettings};
 use crate::telemetry::Telemetry;
 
 const EXIT_USAGE: u8 = 64; // EX_USAGE of sysexits.h.
@@ -27,6 +30,28 @@ struct Arguments {
     /// Prints the documented default settings and ends.
     #[arg(long)]
     print_settings: bool,
+}
+
+/// What every service stands on.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    /// Where its journal is, and what else it keeps.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Dependencies {
+    /// Opens what the settings name.
+    ///
+    /// # Errors
+    /// Names the setting or the store that is wrong.
+    pub async fn connect(store: &StoreSettings, clock: &ClockSettings) -> Result<Self, Error> {
+        let clock = clock.clock()?;
+        let location = Location::parse(&store.location)?;
+        let store = Store::open(&location, Arc::new(crate::clock::real_now)).await?;
+        Ok(Self { store, clock })
+    }
 }
 
 /// Settings of a service.

@@ -17,3 +17,4 @@ pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
 pub mod uncancelled;
+pub mod wire;

@@ -11,11 +11,12 @@ use service_kit::clock::{Clock, real_now};
 use service_kit::fault::Fault;
 use service_kit::journaled::{command, refused};
 use service_kit::shutdown::Shutdown;
+use service_kit::wire::{signed, wire_time};
 use store::{Draft, Replica, Snapshot};
 use vocab::{Actor, Timestamp};
 
 use crate::channels::Answer;
-use crate::convert::{Concern, Occurrence, What, shown, signed, wire_outcome, wire_time};
+use crate::convert::{Concern, Occurrence, What, shown, wire_outcome};
 use crate::error::{DOMAIN, Refused};
 use crate::state::{Applied, State, Stored, draft};
 

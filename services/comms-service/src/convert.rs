@@ -8,8 +8,8 @@ use contracts::killswitch::watch_kill_switch_events_response::Event as SwitchEve
 use contracts::killswitch::{KillSwitch, Scope, WatchKillSwitchEventsResponse};
 use contracts::rollout::WatchRolloutEventsResponse;
 use contracts::rollout::rollout_event::Kind;
-use prost_types::Timestamp as WireTime;
 use service_kit::clock::Clock;
+use service_kit::wire::{time_of, wire_time};
 use vocab::{BasisPoints, PhaseId, PipelineId, Timestamp};
 
 use crate::state::Stored;
@@ -79,7 +79,7 @@ pub(crate) fn of_rollout(response: WatchRolloutEventsResponse) -> Occurrence {
     Occurrence {
         source: "rollout",
         revision: unsigned(response.revision),
-        time: response.occur_time.as_ref().map_or(Timestamp::EPOCH, read_time),
+        time: time_of(response.occur_time.as_ref()),
         actor: response.actor,
         what,
     }
@@ -96,7 +96,7 @@ pub(crate) fn of_kill_switch(response: WatchKillSwitchEventsResponse) -> Occurre
     Occurrence {
         source: "killswitch",
         revision: unsigned(response.revision),
-        time: response.occur_time.as_ref().map_or(Timestamp::EPOCH, read_time),
+        time: time_of(response.occur_time.as_ref()),
         actor: response.actor,
         what,
     }
@@ -158,20 +158,6 @@ pub(crate) const fn wire_outcome(outcome: &AttemptOutcome) -> pb::attempt::Outco
     }
 }
 
-pub(crate) fn wire_time(time: Timestamp) -> WireTime {
-    let nanos = i32::try_from(time.as_millis().rem_euclid(1000) * 1_000_000).unwrap_or(0);
-    WireTime { seconds: time.as_seconds(), nanos }
-}
-
-pub(crate) fn read_time(wire: &WireTime) -> Timestamp {
-    let millis = wire.seconds.saturating_mul(1_000);
-    Timestamp::from_millis(millis.saturating_add(i64::from(wire.nanos / 1_000_000)))
-}
-
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
@@ -189,13 +175,5 @@ mod tests {
             ..WatchKillSwitchEventsResponse::default()
         });
         assert!(matches!(read.what, What::Nothing));
-    }
-
-    #[test]
-    fn a_time_survives_the_wire() {
-        for millis in [0, 1_767_225_600_250, -1_500] {
-            let time = Timestamp::from_millis(millis);
-            assert_eq!(read_time(&wire_time(time)), time);
-        }
     }
 }

@@ -10,11 +10,12 @@ use service_kit::peers::Peer;
 use service_kit::propagation::continue_trace;
 use service_kit::server::MESSAGE_SIZE_MAX;
 use service_kit::uncancelled::uncancelled;
+use service_kit::wire::signed;
 use tonic::Status;
 use tracing::{Instrument as _, Span};
 
 use crate::app::App;
-use crate::convert::{Concern, Occurrence, What, of_kill_switch, of_rollout, signed};
+use crate::convert::{Concern, Occurrence, What, of_kill_switch, of_rollout};
 
 const ROLLOUTS_MAX: i32 = 1_000; // One page; there are a few in a lifetime.
 

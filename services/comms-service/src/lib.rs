@@ -18,13 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::comms::comms_service_server::CommsServiceServer;
-use service_kit::bootstrap::Error;
-use service_kit::clock::Clock;
+use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::peers::{self, peer};
 use service_kit::propagation::Outgoing;
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
 use service_kit::shutdown::Shutdown;
-use store::{Location, Replica, Store, StreamName};
+use store::{Replica, StreamName};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -37,28 +36,6 @@ pub use crate::settings::{ChannelSettings, Peers, Settings, SmtpSettings, Tls};
 
 const PEER_TIMEOUT: Duration = Duration::from_secs(5);
 const DRAIN_GRACE: Duration = Duration::from_secs(10); // What is on its way may end.
-
-/// What the service stands on.
-#[derive(Debug, Clone)]
-pub struct Dependencies {
-    /// Where its journal and leases are.
-    pub store: Store,
-    /// What time it is.
-    pub clock: Clock,
-}
-
-impl Dependencies {
-    /// Opens what the settings name.
-    ///
-    /// # Errors
-    /// Names the setting or the store that is wrong.
-    pub async fn connect(settings: &Settings) -> Result<Self, Error> {
-        let clock = settings.clock.clock()?;
-        let location = Location::parse(&settings.store.location)?;
-        let store = Store::open(&location, Arc::new(service_kit::clock::real_now)).await?;
-        Ok(Self { store, clock })
-    }
-}
 
 /// Serves until asked to end.
 ///

@@ -9,10 +9,9 @@ use contracts::comms::comms_event::Kind;
 use contracts::comms::message;
 use plan::{ChannelKind, Plan};
 use prost::Message as _;
+use service_kit::wire::{signed, time_of};
 use store::{Draft, Projection, Record};
 use vocab::Timestamp;
-
-use crate::convert::{read_time, signed};
 
 /// Where a message came into being: the record, and its place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +36,7 @@ impl Stored {
 
     /// When it is tried next, in real time.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        self.message.next_attempt_time.as_ref().map(read_time)
+        self.message.next_attempt_time.as_ref().map(|time| time_of(Some(time)))
     }
 }
 

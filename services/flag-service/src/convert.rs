@@ -6,8 +6,8 @@ use flag_core::{
     Attribute, Attributes, Definition, Evaluation, Flag, LISTED_MAX, Limits, Patterns, Reason,
 };
 use plan::{Exclusion, ExclusionTest};
-use prost_types::value::Kind;
 use prost_types::Struct;
+use prost_types::value::Kind;
 use service_kit::fault::{Fault, checked, last_part};
 use service_kit::wire::{etag, signed, wire_time};
 use vocab::{BasisPoints, FlagKey, Invalid, Pattern, PhaseId, PipelineId};

@@ -12,13 +12,14 @@ use service_kit::identity::actor;
 use service_kit::journaled::stream_records;
 use service_kit::paging::{cut, page};
 use service_kit::uncancelled::uncancelled;
+use service_kit::wire::{signed, wire_time};
 use store::Record;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use vocab::PipelineId;
 
 use crate::app::App;
-use crate::convert::{self, signed, wire_time};
+use crate::convert;
 use crate::error::DOMAIN;
 use crate::state::decode;
 use crate::watch;

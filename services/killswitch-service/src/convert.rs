@@ -4,9 +4,9 @@ use contracts::killswitch as pb;
 use contracts::killswitch::kill_switch_event::Kind;
 use contracts::killswitch::scope::Kind as ScopeKind;
 use killswitch_core::{Event, Scope, Switch, Switches};
-use prost_types::Timestamp as WireTime;
 use service_kit::fault::{Fault, checked};
-use vocab::{Pattern, PhaseId, PipelineId, Timestamp};
+use service_kit::wire::{signed, wire_time};
+use vocab::{Pattern, PhaseId, PipelineId};
 
 use crate::error::DOMAIN;
 
@@ -53,11 +53,6 @@ pub(crate) fn wire_scope(scope: &Scope) -> pb::Scope {
     wire
 }
 
-pub(crate) fn wire_time(time: Timestamp) -> WireTime {
-    let nanos = i32::try_from(time.as_millis().rem_euclid(1000) * 1_000_000).unwrap_or(0);
-    WireTime { seconds: time.as_seconds(), nanos }
-}
-
 /// The switch of a scope; released at epoch 0 where it was never engaged.
 pub(crate) fn kill_switch(switches: &Switches, scope: &Scope) -> pb::KillSwitch {
     switches.get(scope).map_or_else(
@@ -98,10 +93,6 @@ pub(crate) fn kill_state(switches: &Switches) -> pb::KillState {
         epoch: signed(switches.epoch),
         engaged: switches.engaged().map(wire_switch).collect(),
     }
-}
-
-pub(crate) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Reads an event from the journal; `None` for those that change no switch.

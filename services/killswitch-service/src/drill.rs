@@ -7,10 +7,10 @@ use contracts::killswitch::kill_switch_event::Kind;
 use killswitch_core::Scope;
 use service_kit::fault::Fault;
 use service_kit::journaled::{command, refused};
+use service_kit::wire::wire_time;
 use vocab::{Actor, Pattern, PipelineId};
 
 use crate::app::App;
-use crate::convert::wire_time;
 use crate::error::{DOMAIN, Refused};
 use crate::state::draft;
 

@@ -16,39 +16,16 @@ mod workers;
 use std::sync::Arc;
 
 use contracts::killswitch::kill_switch_service_server::KillSwitchServiceServer;
-use service_kit::bootstrap::Error;
-use service_kit::clock::Clock;
+use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
 use service_kit::settings::SettingsError;
 use service_kit::shutdown::Shutdown;
-use store::{Location, Replica, Store, StreamName};
+use store::{Replica, StreamName};
 use tokio::net::TcpListener;
 
 use crate::api::Api;
 use crate::app::App;
 pub use crate::settings::{Settings, WatchSettings};
-
-/// What the service stands on.
-#[derive(Debug, Clone)]
-pub struct Dependencies {
-    /// Where its journal is.
-    pub store: Store,
-    /// What time it is.
-    pub clock: Clock,
-}
-
-impl Dependencies {
-    /// Opens what the settings name.
-    ///
-    /// # Errors
-    /// Names the setting or the store that is wrong.
-    pub async fn connect(settings: &Settings) -> Result<Self, Error> {
-        let clock = settings.clock.clock()?;
-        let location = Location::parse(&settings.store.location)?;
-        let store = Store::open(&location, Arc::new(service_kit::clock::real_now)).await?;
-        Ok(Self { store, clock })
-    }
-}
 
 /// Serves until asked to end.
 ///

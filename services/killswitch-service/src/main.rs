@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use killswitch_service::{Dependencies, Settings, serve};
-use service_kit::{bootstrap, shutdown};
+use killswitch_service::{Settings, serve};
+use service_kit::bootstrap::{self, Dependencies};
+use service_kit::shutdown;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     bootstrap::run("killswitch-service", async |settings: Settings| {
         let listener = bootstrap::bind(settings.server.listen_address).await?;
-        let dependencies = Dependencies::connect(&settings).await?;
+        let dependencies = Dependencies::connect(&settings.store, &settings.clock).await?;
         serve(settings, dependencies, listener, shutdown::signal()).await
     })
     .await

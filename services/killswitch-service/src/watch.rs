@@ -5,13 +5,14 @@ use std::sync::Arc;
 use contracts::killswitch as pb;
 use contracts::killswitch::watch_kill_switches_request::Message;
 use service_kit::fault::Fault;
+use service_kit::wire::signed;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use crate::app::App;
-use crate::convert::{kill_state, signed};
+use crate::convert::kill_state;
 use crate::error::DOMAIN;
 
 const BUFFER: usize = 4; // The newest state replaces what a slow worker has not read.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use service_kit::bootstrap::{Error, ServiceSettings, bind};
+use service_kit::bootstrap::{Dependencies, Error, ServiceSettings, bind};
 use service_kit::clock::Clock;
 use service_kit::settings;
 use service_kit::shutdown::{self, Trigger};
@@ -116,8 +116,7 @@ fn spawn(
     macro_rules! run {
         ($name:literal, $service:ident, $settings:expr, $listener:expr) => {{
             let (settings, listener) = ($settings, $listener);
-            let dependencies =
-                $service::Dependencies { store: store.clone(), clock: clock.clone() };
+            let dependencies = Dependencies { store: store.clone(), clock: clock.clone() };
             let serving = $service::serve(settings, dependencies, listener, shutdown.clone());
             tasks.spawn(async move { ($name, serving.await) });
         }};

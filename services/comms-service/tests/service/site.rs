@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use capture::{Mail, Slack};
-use comms_service::{ChannelSettings, Dependencies, Secret, Settings, serve};
+use comms_service::{ChannelSettings, Secret, Settings, serve};
 use contracts::comms as pb;
 use contracts::comms::comms_service_client::CommsServiceClient;
 use contracts::comms::message::State;
@@ -11,6 +11,7 @@ use contracts::killswitch::watch_kill_switch_events_response::Event as SwitchEve
 use contracts::killswitch::{KillSwitch, Scope, WatchKillSwitchEventsResponse, kill_switch, scope};
 use contracts::rollout as ro;
 use contracts::rollout::rollout_event::Kind;
+use service_kit::bootstrap::Dependencies;
 use service_kit::bootstrap::{Error, ServiceSettings as _};
 use service_kit::shutdown::{self, Trigger};
 use tempfile::TempDir;
@@ -78,7 +79,7 @@ impl Site {
     pub(crate) async fn connect(&self) -> Dependencies {
         // The service before may take a moment to let go of its directory.
         eventually("the store can be opened", async || {
-            Dependencies::connect(&self.settings).await.ok()
+            Dependencies::connect(&self.settings.store, &self.settings.clock).await.ok()
         })
         .await
     }
