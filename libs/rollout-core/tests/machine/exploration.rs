@@ -1,6 +1,7 @@
 //! Every story there is, told once: all states that commands on good and bad evidence and days of
 //! waiting reach, up to what the rules can tell apart.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
@@ -114,9 +115,9 @@ fn every_reachable_state_obeys_the_rules_and_none_is_a_dead_end() {
             }
         }
         for after in found {
-            if !seen.contains_key(&key(&after)) {
+            if let Entry::Vacant(unseen) = seen.entry(key(&after)) {
+                unseen.insert(depth + 1);
                 replays(&after);
-                seen.insert(key(&after), depth + 1);
                 open.push_back((after, depth + 1));
             }
         }
