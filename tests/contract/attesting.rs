@@ -151,3 +151,26 @@ async fn a_gate_that_is_not_there_or_not_due_is_not_judged() {
     let rule = (Code::NotFound, "REPORT_NOT_FOUND");
     refused(&house, house.gates().get_gate_report(report), rule, &["evaluate the gate"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_reports_stay_put_while_new_ones_are_kept() {
+    let house = House::start().await;
+    started(&house).await;
+    let mut kept = Vec::new();
+    for _nth in 0..3 {
+        kept.push(judged(&house, GATE_0, false).await.digest);
+    }
+    let page = async |page_token: String| {
+        let parent = GATE_0.to_owned();
+        let list = pb::ListGateReportsRequest { parent, page_size: 2, page_token };
+        let listed = house.gates().list_gate_reports(list).await.expect("reports are listed");
+        let listed = listed.into_inner();
+        let digests = listed.gate_reports.into_iter().map(|one| one.digest);
+        (digests.collect::<Vec<_>>(), listed.next_page_token)
+    };
+    let (newest, token) = page(String::new()).await;
+    assert_eq!(newest, [kept[2].clone(), kept[1].clone()]);
+    judged(&house, GATE_0, false).await;
+    let (oldest, end) = page(token).await;
+    assert_eq!((oldest, end), (vec![kept[0].clone()], String::new()));
+}

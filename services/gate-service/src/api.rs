@@ -135,10 +135,10 @@ impl GateService for Api {
         let watched = self.app.watched(rollout).map_err(Fault::from)?;
         find_gate(&watched, gate).map_err(Fault::from)?;
         let page = page(DOMAIN, &request.parent, request.page_size, &request.page_token)?;
-        // Newest first: the position from the end is the key, so that it stays put.
-        let own = watched.reports.iter().enumerate();
-        let own = own.filter(|(_, report)| report.gate == request.parent);
-        let own = own.map(|(index, report)| (format!("{index:08}"), report.as_ref().clone()));
+        // Newest first. The key counts from the oldest: new reports do not shift pages behind them.
+        let nth = (0..watched.reports_kept).rev();
+        let own = nth.zip(&watched.reports).filter(|(_, report)| report.gate == request.parent);
+        let own = own.map(|(nth, report)| (format!("{:020}", u64::MAX - nth), (**report).clone()));
         let (gate_reports, next_page_token) = cut(&request.parent, &page, own);
         Ok(Response::new(pb::ListGateReportsResponse { gate_reports, next_page_token }))
     }

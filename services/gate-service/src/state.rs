@@ -33,6 +33,8 @@ pub(crate) struct Watched {
     pub(crate) sighted: Sighted,
     pub(crate) attestations: BTreeMap<String, pb::Attestation>,
     pub(crate) reports: VecDeque<Arc<pb::GateReport>>,
+    /// How many were ever kept.
+    pub(crate) reports_kept: u64,
 }
 
 /// Everything, by rollout name.
@@ -56,6 +58,7 @@ impl State {
             Some(known) if known.plan_source == applied.plan_source => Arc::clone(&known.plan),
             Some(_) | None => Arc::new(read_plan(&applied.plan_source)?),
         };
+        let reports_kept = known.as_ref().map_or(0, |known| known.reports_kept);
         let (sighted, attestations, reports) = match known {
             Some(known) if known.phase_generation == phase_generation => {
                 (known.sighted, known.attestations, known.reports)
@@ -75,6 +78,7 @@ impl State {
             sighted,
             attestations,
             reports,
+            reports_kept,
         };
         self.rollouts.insert(applied.rollout, watched);
         Ok(())
@@ -165,6 +169,7 @@ impl Projection for State {
                 let rollout = report.name.split("/gates/").next().unwrap_or_default();
                 if let Some(watched) = self.rollouts.get_mut(rollout) {
                     watched.reports.push_front(Arc::new(report));
+                    watched.reports_kept += 1;
                     watched.reports.truncate(REPORTS_KEPT_MAX);
                 }
             }
