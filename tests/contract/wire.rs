@@ -18,7 +18,7 @@ use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse
 
 use crate::story::{ADA, Worker};
 
-const SERVICES: [(&str, &[&str]); 4] = [
+const SERVICES: [(&str, &[&str]); 5] = [
     (
         "flag",
         &[
@@ -29,6 +29,7 @@ const SERVICES: [(&str, &[&str]); 4] = [
     ),
     ("gate", &["softlaunch.gate.v1.GateService", "softlaunch.gate.v1.SignalService"]),
     ("killswitch", &["softlaunch.killswitch.v1.KillSwitchService"]),
+    ("comms", &["softlaunch.comms.v1.CommsService"]),
     ("rollout", &["softlaunch.rollout.v1.RolloutService"]),
 ];
 

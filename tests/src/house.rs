@@ -1,4 +1,4 @@
-//! Four real servers over one store, on ports of their own, in this process.
+//! Five real servers over one store, on ports of their own, in this process.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,13 +32,15 @@ pub struct Person {
     pub roles: &'static [&'static str],
 }
 
-/// Where every stream of the store ends: equal means that nothing was written.
+/// Where every stream but that of comms ends: equal means that no command wrote anything.
 pub type Journals = BTreeMap<&'static str, Head>;
 
+const NOUNS: [&str; 5] = ["flag", "gate", "killswitch", "comms", "rollout"];
+/// Streams that only commands write: comms tells what happened in its own time.
 const STREAMS: [&str; 4] = ["flag", "gate", "killswitch", "rollout"];
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Flag, gate, killswitch and rollout service, serving. They end with it.
+/// All five services, serving. They end with it.
 #[derive(Debug)]
 pub struct House {
     /// What time it is in the house.
@@ -89,7 +91,7 @@ impl House {
         let store = Store::open(&location, Arc::new(real_now)).await.expect("the store opens");
         let mut listeners = BTreeMap::new();
         let mut addresses = BTreeMap::new();
-        for noun in STREAMS {
+        for noun in NOUNS {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
             addresses.insert(noun, listener.local_addr().expect("a bound listener is somewhere"));
             listeners.insert(noun, listener);
@@ -105,8 +107,8 @@ impl House {
 
     fn serve(&self, noun: &'static str, listener: TcpListener, end: shutdown::Shutdown) {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        let [flag, gate, killswitch] =
-            ["flag", "gate", "killswitch"].map(|noun| format!("http://{}", self.addresses[noun]));
+        let [flag, gate, killswitch, rollout] =
+            STREAMS.map(|noun| format!("http://{}", self.addresses[noun]));
         tokio::spawn(async move {
             let served = match noun {
                 "flag" => {
@@ -122,6 +124,13 @@ impl House {
                     settings.signals.gauge_stale_after = "365d".to_owned();
                     let on = service_kit::bootstrap::Dependencies { store, clock };
                     gate_service::serve(settings, on, listener, end).await
+                }
+                "comms" => {
+                    let mut settings: comms_service::Settings = defaults();
+                    settings.peers.rollout = rollout;
+                    settings.peers.killswitch = killswitch;
+                    let on = service_kit::bootstrap::Dependencies { store, clock };
+                    comms_service::serve(settings, on, listener, end).await
                 }
                 "killswitch" => {
                     let on = service_kit::bootstrap::Dependencies { store, clock };

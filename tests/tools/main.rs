@@ -42,6 +42,7 @@ async fn a_stranger_finds_its_way_by_reflection() {
         ("flag", ["softlaunch.flag.v1.FlagService", "grpc.health.v1.Health"]),
         ("gate", ["softlaunch.gate.v1.SignalService", "softlaunch.gate.v1.GateService"]),
         ("killswitch", ["softlaunch.killswitch.v1.KillSwitchService", "grpc.health.v1.Health"]),
+        ("comms", ["softlaunch.comms.v1.CommsService", "grpc.health.v1.Health"]),
         ("rollout", ["softlaunch.rollout.v1.RolloutService", "grpc.health.v1.Health"]),
     ] {
         let address = format!("http://{}", house.addresses[noun]);
