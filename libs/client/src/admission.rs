@@ -79,8 +79,11 @@ impl Client {
         match EvaluationServiceClient::new(self.flags.clone()).evaluate_flag(request).await {
             Ok(answer) => {
                 let answer = answer.into_inner();
-                let reason = answer.reason().as_str_name().trim_start_matches("REASON_");
-                Evaluated { enabled: answer.enabled, reason: reason.to_owned() }
+                let reason = answer.reason();
+                // A reason that is not said, or not known here, is read as off.
+                let enabled = answer.enabled && reason != pb::Reason::Unspecified;
+                let reason = reason.as_str_name().trim_start_matches("REASON_");
+                Evaluated { enabled, reason: reason.to_owned() }
             }
             Err(status) => {
                 let reason = format!("ERROR: {}: {}", status.code(), status.message());

@@ -53,7 +53,7 @@ impl KillWatch {
         tokio::spawn(async move {
             let mut delay = DELAY_FIRST;
             loop {
-                match watching.listen(channel.clone()).await {
+                match watching.listen(channel.clone(), &mut delay).await {
                     Ok(()) => delay = DELAY_FIRST,
                     Err(status) => {
                         if delay == DELAY_FIRST {
@@ -107,7 +107,8 @@ impl KillWatch {
         view.is_stale(self.options.policy, self.clock.elapsed())
     }
 
-    async fn listen(&self, channel: Channel) -> Result<(), Status> {
+    /// Listens until contact is lost. A word of the service makes the next attempt a quick one.
+    async fn listen(&self, channel: Channel, delay: &mut Duration) -> Result<(), Status> {
         let (tx, rx) = mpsc::channel(4);
         let hello = Hello {
             worker_id: self.options.worker_id.clone(),
@@ -125,7 +126,10 @@ impl KillWatch {
                 tokio::time::timeout(self.options.policy.stale_after, states.message()).await;
             let next = next.map_err(|_e| Status::deadline_exceeded("no sign of life"))?;
             let Some(response) = next? else { return Ok(()) };
-            let epoch = self.accept(&response.state.unwrap_or_default());
+            // A message without a state says nothing: it is not "nothing is engaged".
+            let Some(state) = response.state else { continue };
+            *delay = DELAY_FIRST;
+            let epoch = self.accept(&state);
             let acknowledgement = Acknowledgement { epoch: signed(epoch) };
             let message = Some(Message::Acknowledgement(acknowledgement));
             if tx.send(pb::WatchKillSwitchesRequest { message }).await.is_err() {
