@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::processes::{Cli, softlaunch, text};
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(softlaunch()).args(arguments).output().unwrap();
+    let output = Command::new(softlaunch()).args(arguments).output().expect("it runs");
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 

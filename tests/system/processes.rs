@@ -54,6 +54,7 @@ impl Drop for Running {
 }
 
 /// Starts one service on a free port and returns where it listens.
+#[expect(clippy::print_stderr, reason = "an error of a service explains a failing test")]
 pub(crate) fn service(
     name: &str,
     settings: &[(&str, String)],

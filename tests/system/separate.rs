@@ -26,7 +26,7 @@ fn comms_settings(directory: &Path, slack: &Slack, mail: &Mail) -> std::path::Pa
         channel("slack-incidents"),
     );
     let path = directory.join("comms.toml");
-    fs::write(&path, text).unwrap();
+    fs::write(&path, text).expect("the directory is writable");
     path
 }
 
@@ -54,9 +54,12 @@ fn install(directory: &Path, redis: &str, otlp: &str, comms_file: &Path) -> Inst
         "flag": flag, "gate": gate, "killswitch": killswitch, "comms": comms, "rollout": rollout,
     });
     let file = directory.join("endpoints.toml");
-    let lines =
-        endpoints.as_object().unwrap().iter().map(|(key, value)| format!("{key} = {value}"));
-    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let lines = endpoints
+        .as_object()
+        .expect("made an object above")
+        .iter()
+        .map(|(key, value)| format!("{key} = {value}"));
+    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).expect("the directory is writable");
     let cli = Cli { endpoints: file, otlp: None };
     let services =
         vec![killswitch_process, flag_process, gate_process, rollout_process, comms_process];
