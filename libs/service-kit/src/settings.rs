@@ -151,12 +151,16 @@ mod tests {
     }
 
     fn with_environment(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        with_both(None, pairs)
+    }
+
+    fn with_both(file: Option<&Path>, pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let pairs = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let environment = Environment::with_prefix("SOFTLAUNCH")
             .prefix_separator("__")
             .separator("__")
             .source(Some(pairs));
-        read(DEFAULTS, None, environment)
+        read(DEFAULTS, file, environment)
     }
 
     #[test]
@@ -164,6 +168,17 @@ mod tests {
         let settings = with_environment(&[("SOFTLAUNCH__CLOCK__DEMO_FACTOR", "7200")]).unwrap();
         assert_eq!(settings.clock.demo_factor, 7_200);
         assert_eq!(settings.server.listen_address.port(), 7101);
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file_and_the_file_the_defaults() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = "[clock]\ndemo_factor = 60\ndemo_origin = \"2026-01-01T00:00:00Z\"\n";
+        std::fs::write(file.path(), text).unwrap();
+        let pairs = [("SOFTLAUNCH__CLOCK__DEMO_FACTOR", "7200")];
+        let settings = with_both(Some(file.path()), &pairs).unwrap();
+        assert_eq!(settings.clock.demo_factor, 7_200);
+        assert_eq!(settings.clock.demo_origin, "2026-01-01T00:00:00Z");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Logs to standard error, spans to OpenTelemetry over OTLP/gRPC where an endpoint is set.
 
+use std::io::IsTerminal as _;
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
@@ -46,7 +48,9 @@ impl Telemetry {
         let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let logs = match settings.log_format {
             LogFormat::Json => logs.json().boxed(),
-            LogFormat::Pretty => logs.with_target(false).boxed(),
+            LogFormat::Pretty => {
+                logs.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed()
+            }
         };
         let logs = logs.with_filter(filter);
         if settings.otlp_endpoint.is_empty() {

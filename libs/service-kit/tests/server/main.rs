@@ -1,0 +1,7 @@
+//! The hardened server with a service in it, over real sockets; and how a process begins.
+
+mod beginning;
+mod ending;
+mod hosted;
+mod refusing;
+mod showing;
