@@ -66,9 +66,12 @@ impl Workers {
         if let Some((_, worker)) = self.lock().get_mut(&connection)
             && epoch >= worker.applied_epoch
         {
+            // A heartbeat is acknowledged too, and says nothing about how long applying took.
+            let news = epoch > worker.applied_epoch || worker.apply_time.is_none();
             worker.applied_epoch = epoch;
             if let Some((sent, at)) = worker.sent
                 && sent == epoch
+                && news
             {
                 worker.apply_time = Some(now.saturating_sub(at));
             }
@@ -101,5 +104,22 @@ impl Workers {
 
     fn touch(&self) {
         self.changed.send_modify(|count| *count += 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_to_apply_is_that_of_the_first_acknowledgement() {
+        let workers = Workers::new();
+        let connection = workers.connect("worker-1", "ingestion_v2").unwrap();
+        let second = Duration::from_secs(1);
+        workers.sent(connection, 7, second);
+        workers.acknowledged(connection, 7, second * 2);
+        workers.acknowledged(connection, 7, second * 9);
+        assert_eq!(workers.applied(&[connection], 7), (1, second));
+        assert_eq!(workers.applied(&[connection], 8).0, 0);
     }
 }

@@ -31,25 +31,27 @@ impl Failure {
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
-        let mut notes = Vec::new();
-        if let Some(info) = details.error_info() {
-            let (reason, domain) = (&info.reason, &info.domain);
-            notes.push(format!("{reason} ({domain}, {:?})", status.code()));
+        let fields = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
+        let fields = fields.iter().map(|one| format!("{}: {}", one.field, one.description));
+        let missing = details.precondition_failure().map_or(&[][..], |bad| &bad.violations);
+        let missing = missing.iter().map(|one| one.description.clone());
+        let mut notes: Vec<_> = fields.chain(missing).collect();
+        let mut message = status.message().to_owned();
+        if message.is_empty() {
+            message = format!("the service answered {:?}", status.code());
         }
-        for violation in details.bad_request().map_or(&[][..], |bad| &bad.field_violations) {
-            notes.push(format!("{}: {}", violation.field, violation.description));
-        }
-        for violation in details.precondition_failure().map_or(&[][..], |bad| &bad.violations) {
-            notes.push(format!("{}: {}", violation.r#type, violation.description));
+        // A message that tells of many things is easier to read as a list of them.
+        if notes.len() > 1 {
+            message.truncate(message.find(": ").unwrap_or(message.len()));
+        } else {
+            notes.retain(|note| !message.contains(note));
         }
         if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
             notes.push(format!("try again in {}", vocab::format_duration(delay)));
         }
-        let message = if status.message().is_empty() {
-            format!("the service answered {:?}", status.code())
-        } else {
-            status.message().to_owned()
-        };
+        if let Some(info) = details.error_info() {
+            notes.push(format!("({}, {:?}, {})", info.reason, status.code(), info.domain));
+        }
         Self { message, notes, code: REFUSED }
     }
 }
@@ -70,7 +72,7 @@ impl From<vocab::Invalid> for Failure {
 #[expect(clippy::print_stderr, reason = "the answer to a command that did not succeed")]
 pub(crate) fn report(failure: &Failure) -> ExitCode {
     eprintln!("softlaunch: {}", failure.message);
-    for note in failure.notes.iter().filter(|note| !failure.message.contains(*note)) {
+    for note in &failure.notes {
         eprintln!("  {note}");
     }
     ExitCode::from(failure.code)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use contracts::gate as pb;
 use indicatif::{ProgressBar, ProgressStyle};
+use vocab::Timestamp;
 
 use crate::connect::Connection;
 use crate::demo::fleet::{Fleet, UPLOADS};
@@ -32,7 +33,7 @@ pub(crate) async fn follow(
         let metrics = gate::metrics(connection, rollout).await?;
         let counted = Counted::read(&metrics);
         bar.set_position(counted.all().min(UPLOADS));
-        bar.set_message(format!("{counted} | DEMO CLOCK {}", stage.clock.now()));
+        bar.set_message(format!("DEMO CLOCK {} | {counted}", minute(stage.clock.now())));
         if bar.is_hidden() && counted.all() / 26 > said {
             said = counted.all() / 26; // No terminal: a line now and then instead of a bar.
             say(format!("  {counted}"));
@@ -56,9 +57,14 @@ pub(crate) async fn report_bugs(stage: &Stage, connection: &Connection) -> Resul
     gate::gauge_reported(connection, "ingestion_v2", gauge, stage.clock.now()).await
 }
 
+/// To the minute: more would only flicker.
+fn minute(now: Timestamp) -> String {
+    now.to_string().chars().take(16).collect()
+}
+
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(UPLOADS);
-    let style = ProgressStyle::with_template("  {bar:30} {pos}/{len} uploads | {msg}");
+    let style = ProgressStyle::with_template("  {bar:20} {pos}/{len} uploads | {wide_msg}");
     if let Ok(style) = style {
         bar.set_style(style);
     }
