@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(30); // Generous: a loaded machine is not a bug.
+const PATIENCE: Duration = Duration::from_secs(60); // Generous: a loaded machine is not a bug.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What a condition may answer: `bool`, or `Option<T>` to hand the awaited value on.
@@ -33,7 +33,7 @@ impl<T> Outcome for Option<T> {
 /// Asks `condition` every 20 ms until it holds, and returns what it found.
 ///
 /// # Panics
-/// After 30 seconds, naming `what` was awaited.
+/// After 60 seconds, naming `what` was awaited.
 pub async fn eventually<O: Outcome>(what: &str, mut condition: impl AsyncFnMut() -> O) -> O::Value {
     let asking = async {
         loop {
