@@ -30,6 +30,8 @@ pub(crate) fn hold(before: &Story, command: &Command, events: &[Event], after: &
         let next = old.phase_index.map_or(0, |index| index + 1);
         assert_eq!(new.phase_index, Some(next), "{command:?} skipped a phase");
         assert!(old.remaining_time(before.now).is_zero(), "{command:?} came too early");
+        let goal = old.phase().map_or(old.exposure, |phase| phase.flag.percentage);
+        assert_eq!(old.exposure, goal, "{command:?} left the ramp unfinished");
     }
     let public = events.iter().filter(|event| !matches!(event, Event::GenerationApplied { .. }));
     assert_eq!(new.generation, old.generation + public.count() as u64, "{command:?}");
