@@ -45,7 +45,11 @@ const TABLE: &[Rule] = &[
     rule("rollout-core", CORE),
     rule("contracts", &[]),
     rule("store", &["vocab"]),
-    rule("service-kit", &["vocab", "store"]), // Commands on a journal map in one place.
+    Rule {
+        krate: "service-kit", // Commands on a journal map in one place.
+        may: &["vocab", "store"],
+        in_tests: &["contracts", "test-kit", "capture"], // A server needs something to serve.
+    },
     rule("client", &["contracts", "flag-core", "killswitch-core", "vocab"]),
     Rule {
         krate: "ingestion-worker",

@@ -224,7 +224,7 @@ fn enter(
 /// # Errors
 /// Refuses other shares, steps before the hold time is over, and rises above the ramp rule.
 pub fn ramp(rollout: &Rollout, to: BasisPoints, now: Timestamp) -> Result<Vec<Event>, Refusal> {
-    let phase = require_running(rollout, "RampRollout")?;
+    require_running(rollout, "RampRollout")?;
     if to == rollout.exposure {
         return Ok(Vec::new());
     }
@@ -240,8 +240,7 @@ pub fn ramp(rollout: &Rollout, to: BasisPoints, now: Timestamp) -> Result<Vec<Ev
     }
     let left = rollout.remaining_hold(now);
     if !left.is_zero() {
-        let missing = vec![Missing::Time(left)];
-        return Err(Refusal::NotReady { phase: phase.id.to_string(), missing });
+        return Err(Refusal::StillHeld { share: rollout.exposure, left });
     }
     Ok(vec![Event::RampStepTaken { rollout: rollout.name.clone(), exposure: to }])
 }

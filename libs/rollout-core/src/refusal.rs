@@ -90,6 +90,14 @@ pub enum Refusal {
         /// The largest share allowed.
         largest: BasisPoints,
     },
+    /// The step has not been held for long enough.
+    #[error("{share} is held for another {}, of active time, before the next step", format_duration(*left))]
+    StillHeld {
+        /// The share now.
+        share: BasisPoints,
+        /// Active time left.
+        left: Duration,
+    },
     /// The current phase ends without a gate.
     #[error("phase {0} has no gate to approve")]
     NoGate(String),

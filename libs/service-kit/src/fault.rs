@@ -60,6 +60,12 @@ impl Fault {
             .retry_after(Duration::from_secs(1))
     }
 
+    /// The code the caller gets.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
     /// Adds a changing part of the message.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl std::fmt::Display) -> Self {

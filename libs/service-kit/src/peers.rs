@@ -51,8 +51,9 @@ pub fn peer(
     Ok(InterceptedService::new(channel(name, address, timeout)?, outgoing))
 }
 
-/// Runs `attempt` again and again until asked to end: at once after one that ended well, with
-/// growing delay after one that failed. The first of a row of failures is logged.
+/// Runs `attempt` again and again until asked to end: soon after one that ended well or held for a
+/// while, with growing delay after those that failed at once. The first of a row of failures is
+/// logged.
 pub async fn follow<F>(
     what: &'static str,
     mut shutdown: Shutdown,
@@ -62,6 +63,7 @@ pub async fn follow<F>(
 {
     let mut delay = DELAY_FIRST;
     loop {
+        let begun = tokio::time::Instant::now();
         let outcome = tokio::select! {
             outcome = attempt() => outcome,
             () = shutdown.wait() => return,
@@ -69,6 +71,9 @@ pub async fn follow<F>(
         match outcome {
             Ok(()) => delay = DELAY_FIRST,
             Err(status) => {
+                if begun.elapsed() > DELAY_MAX {
+                    delay = DELAY_FIRST; // It was in touch: this is no row of failures.
+                }
                 if delay == DELAY_FIRST {
                     tracing::warn!(what, code = %status.code(), why = status.message(), "lost touch: trying again");
                 }

@@ -15,6 +15,7 @@ use service_kit::peers::Peer;
 use service_kit::shutdown::Shutdown;
 use service_kit::wire::{etag, wire_time};
 use store::{Command, Replica};
+use tonic::Code;
 use vocab::{Role, Timestamp};
 
 use crate::convert;
@@ -125,7 +126,8 @@ impl App {
         let fresh = match self.judge(name, &seen.gate_id, true).await {
             Ok(fresh) => fresh,
             // A gate that is not this phase's cannot be judged: the core says so by its own rule.
-            Err(_not_now) => seen.clone(),
+            Err(fault) if fault.code() == Code::FailedPrecondition => seen.clone(),
+            Err(fault) => return Err(fault),
         };
         let actor = given.command.actor.clone();
         let decide = |rollout: &Rollout, _now| approve(rollout, &actor, &role, &seen, &fresh);

@@ -56,6 +56,7 @@ impl From<Refused> for Fault {
                 .with("from_basis_points", from.get())
                 .with("to_basis_points", to.get())
                 .with("largest_basis_points", largest.get()),
+            Refusal::StillHeld { left, .. } => held("STILL_BAKING").retry_after(*left),
             Refusal::NoGate(phase) => held("NO_GATE").with("phase", phase),
             Refusal::RoleMissing { actor, role } => fault(Code::PermissionDenied, "ROLE_MISSING")
                 .with("actor", actor)

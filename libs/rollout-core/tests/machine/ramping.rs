@@ -7,7 +7,7 @@ fn a_step_is_taken_after_the_hold_of_the_one_before() {
     entered("P3")
         .after(hours(23))
         .when(step(30))
-        .refused("phase P3 cannot be entered yet: the minimum duration has 1h of active time left");
+        .refused("20% is held for another 1h, of active time, before the next step");
     let story = entered("P3").after(hours(24)).when(step(30)).then();
     assert_eq!(story.rollout().exposure, percent(30));
 }
