@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use serde::de::DeserializeOwned;
-use store::{Location, Store};
+use store::{Durability, Location, Store};
 use tokio::net::TcpListener;
 
 use crate::clock::Clock;
@@ -42,14 +42,22 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// Opens what the settings name.
+    /// Opens what the settings name, and says what the store promises.
     ///
     /// # Errors
-    /// Names the setting or the store that is wrong.
+    /// Names the setting or the store that is wrong, or what makes the store promise too little.
     pub async fn connect(store: &StoreSettings, clock: &ClockSettings) -> Result<Self, Error> {
         let clock = clock.clock()?;
         let location = Location::parse(&store.location)?;
+        let wanted = store.durability()?;
         let store = Store::open(&location, Arc::new(crate::clock::real_now)).await?;
+        store.promise.require(wanted)?;
+        let (survives, facts) = (store.promise.level(), store.promise.facts().join(", "));
+        if survives < Durability::PowerLoss {
+            tracing::warn!(%location, %survives, facts, "a power cut may lose what is acknowledged");
+        } else {
+            tracing::info!(%location, %survives, facts, "store opened");
+        }
         Ok(Self { store, clock })
     }
 }
@@ -125,4 +133,69 @@ fn fail(name: &str, error: &dyn std::error::Error, code: u8) -> ExitCode {
     }
     eprintln!();
     ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_kit::RedisServer;
+
+    async fn connect(location: String, durability: &str) -> Result<Dependencies, String> {
+        let store = StoreSettings { location, durability: durability.to_owned() };
+        let clock = ClockSettings { demo_origin: String::new(), demo_factor: 1 };
+        Dependencies::connect(&store, &clock).await.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_redis_that_may_lose_the_last_second_is_refused_unless_that_is_allowed() {
+        let server = RedisServer::start_with(&["--appendfsync", "everysec"]).await;
+        let refusal = connect(server.url(), "power-loss").await.unwrap_err();
+        assert!(
+            refusal.contains("appendfsync is everysec: set it to always, or allow"),
+            "{refusal}"
+        );
+        let allowed = connect(server.url(), "process-crash").await.unwrap();
+        assert_eq!(allowed.store.promise.level(), Durability::ProcessCrash);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_redis_that_keeps_or_evicts_is_told_apart() {
+        let good = RedisServer::start().await;
+        let promise = connect(good.url(), "power-loss").await.unwrap().store.promise;
+        assert_eq!(promise.level(), Durability::PowerLoss);
+        assert!(promise.facts().contains(&"appendfsync always".to_owned()), "{promise:?}");
+
+        let evicts = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]).await;
+        let refusal = connect(evicts.url(), "process-crash").await.unwrap_err();
+        assert!(refusal.contains("maxmemory-policy is allkeys-lru: set it to noeviction"));
+        let forgets = RedisServer::start_with(&["--appendonly", "no"]).await;
+        let refusal = connect(forgets.url(), "process-crash").await.unwrap_err();
+        assert!(refusal.contains("appendonly is no: set it to yes"), "{refusal}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_redis_that_does_not_tell_counts_as_one_that_survives_a_crash_of_a_process() {
+        for silent in [
+            &["--user", "default", "on", "nopass", "~*", "&*", "+@all", "-config"][..],
+            &["--rename-command", "CONFIG", ""],
+        ] {
+            let server = RedisServer::start_with(silent).await;
+            let refusal = connect(server.url(), "power-loss").await.unwrap_err();
+            assert!(refusal.contains("appendfsync is not known"), "{refusal}");
+            let allowed = connect(server.url(), "process-crash").await.unwrap();
+            assert_eq!(allowed.store.promise.level(), Durability::ProcessCrash);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_embedded_store_is_enough_and_a_misspelt_level_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let location = format!("embedded:{}", dir.path().display());
+        connect(location.clone(), "power-loss").await.unwrap();
+        let refusal = connect(location, "powerloss").await.unwrap_err();
+        assert!(
+            refusal.contains("store.durability") && refusal.contains("power-loss"),
+            "{refusal}"
+        );
+    }
 }

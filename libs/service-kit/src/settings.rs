@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use store::Durability;
 use vocab::Timestamp;
 
 use crate::clock::{Clock, Demo};
@@ -70,6 +71,19 @@ pub struct PeerSettings {
 pub struct StoreSettings {
     /// `embedded:DIRECTORY` or `redis://...`.
     pub location: String,
+    /// What acknowledged data must survive: `power-loss` or `process-crash`.
+    pub durability: String,
+}
+
+impl StoreSettings {
+    /// The least the store must promise.
+    ///
+    /// # Errors
+    /// Says which levels there are.
+    pub fn durability(&self) -> Result<Durability, SettingsError> {
+        Durability::parse(&self.durability)
+            .map_err(|why| SettingsError(format!("store.durability: {why}")))
+    }
 }
 
 /// The clock.

@@ -37,6 +37,11 @@ pub(crate) struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
+    /// Whether a store was ever made in `dir`.
+    pub(crate) fn is_in(dir: &Path) -> bool {
+        dir.join(FILE_NAME).is_file()
+    }
+
     /// Opens the store in `dir`, and makes one where there is none. Blocks on the disk.
     pub(crate) fn open(dir: &Path, clock: Clock) -> Result<Self, StoreError> {
         let unusable = |error: std::io::Error| {

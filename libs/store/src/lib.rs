@@ -8,6 +8,7 @@
 
 mod chain;
 mod counters;
+mod durability;
 mod embedded;
 mod error;
 mod journal;
@@ -21,6 +22,7 @@ mod replica;
 use std::sync::Arc;
 
 pub use counters::{Added, BatchId, Bucket, Change, Counters, Reading, Scope, Window};
+pub use durability::{Durability, Promise};
 pub use error::{AppendError, StoreError};
 pub use journal::{Append, Appended, Head, Journal, RequestKey};
 pub use leases::{Lease, Leases};
@@ -40,4 +42,6 @@ pub struct Store {
     pub quotas: Arc<dyn Quotas>,
     /// Leases for loops that should run once.
     pub leases: Arc<dyn Leases>,
+    /// What it promises of what it has acknowledged, as found when it was opened.
+    pub promise: Promise,
 }

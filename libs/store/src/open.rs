@@ -7,10 +7,11 @@ use std::sync::Arc;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 use vocab::{Invalid, Timestamp};
 
-use crate::Store;
+use crate::durability::Promise;
 use crate::embedded::EmbeddedStore;
 use crate::error::StoreError;
 use crate::redis_store::RedisStore;
+use crate::{Counters, Journal, Leases, Quotas, Store};
 
 /// Tells the time. The embedded store drops by it what is over; Redis has a clock of its own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -96,23 +97,38 @@ impl Store {
                 let store = opening.await.map_err(|error| {
                     StoreError::Unavailable(format!("opening the store ended early: {error}"))
                 })??;
-                let store = Arc::new(store);
-                Ok(Self {
-                    journal: store.clone(),
-                    counters: store.clone(),
-                    quotas: store.clone(),
-                    leases: store,
-                })
+                Ok(Self::of(Arc::new(store), Promise::embedded()))
             }
             Location::Redis(url) => {
-                let store = Arc::new(RedisStore::open(url).await?);
-                Ok(Self {
-                    journal: store.clone(),
-                    counters: store.clone(),
-                    quotas: store.clone(),
-                    leases: store,
-                })
+                let (store, promise) = RedisStore::open(url).await?;
+                Ok(Self::of(Arc::new(store), promise))
             }
+        }
+    }
+
+    /// Opens the store at `location` as [`open`](Self::open) does, but makes none.
+    ///
+    /// # Errors
+    /// `Settings` where the directory holds no store, and as `open`.
+    pub async fn open_existing(location: &Location, clock: Clock) -> Result<Self, StoreError> {
+        if let Location::Embedded(dir) = location
+            && !EmbeddedStore::is_in(dir)
+        {
+            return Err(StoreError::Settings(format!("there is no store in {}", dir.display())));
+        }
+        Self::open(location, clock).await
+    }
+
+    fn of<S>(store: Arc<S>, promise: Promise) -> Self
+    where
+        S: Journal + Counters + Quotas + Leases + 'static,
+    {
+        Self {
+            journal: store.clone(),
+            counters: store.clone(),
+            quotas: store.clone(),
+            leases: store,
+            promise,
         }
     }
 }

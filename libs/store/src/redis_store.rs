@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use redis::Script;
 
+use crate::durability::Promise;
 use crate::error::StoreError;
 
 use connection::{Connection, Waiters};
@@ -38,12 +39,13 @@ struct Scripts {
 }
 
 impl RedisStore {
-    /// Connects to the server at `url`.
-    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+    /// Connects to the server at `url`, and asks it how durable it is.
+    pub(crate) async fn open(url: &str) -> Result<(Self, Promise), StoreError> {
         let client = connection::client(url)?;
         let connection = Connection::open(client.clone()).await?;
-        connection.check_server().await?;
-        Ok(Self { connection, waiters: Waiters::new(client), scripts: Scripts::new() })
+        let promise = connection.check_server().await?;
+        let waiters = Waiters::new(client);
+        Ok((Self { connection, waiters, scripts: Scripts::new() }, promise))
     }
 }
 

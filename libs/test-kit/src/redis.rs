@@ -16,12 +16,13 @@ const ATTEMPTS_MAX: usize = 5; // Another process may take the free port first.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A Redis server on a port of its own, with everything acknowledged on disk (`appendfsync
-/// always`). Killed when dropped.
+/// always`) unless told otherwise. Killed when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     process: Child,
     port: u16,
     dir: TempDir,
+    more: &'static [&'static str],
 }
 
 impl RedisServer {
@@ -30,10 +31,18 @@ impl RedisServer {
     /// # Panics
     /// Where `redis-server` is not installed or does not come up.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// As [`start`](Self::start), with `more` arguments, e.g. `--appendfsync everysec`: they win.
+    ///
+    /// # Panics
+    /// Where `redis-server` is not installed or does not come up.
+    pub async fn start_with(more: &'static [&'static str]) -> Self {
         for _attempt in 0..ATTEMPTS_MAX {
             let dir = tempfile::tempdir().expect("the temporary directory is writable");
             let port = free_port();
-            let mut server = Self { process: spawn(port, dir.path()), port, dir };
+            let mut server = Self { process: spawn(port, dir.path(), more), port, dir, more };
             if server.came_up().await {
                 return server;
             }
@@ -62,7 +71,7 @@ impl RedisServer {
     /// Where it does not come up.
     pub async fn restart(&mut self) {
         self.kill();
-        self.process = spawn(self.port, self.dir.path());
+        self.process = spawn(self.port, self.dir.path(), self.more);
         let log = self.dir.path().join("redis.log");
         assert!(
             self.came_up().await,
@@ -98,12 +107,13 @@ fn free_port() -> u16 {
     listener.local_addr().expect("a bound listener has an address").port()
 }
 
-fn spawn(port: u16, dir: &Path) -> Child {
+fn spawn(port: u16, dir: &Path, more: &[&str]) -> Child {
     let spawned = Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
         .args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""])
         .args(["--logfile", "redis.log", "--dir"])
         .arg(dir)
+        .args(more)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

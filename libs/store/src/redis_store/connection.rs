@@ -1,5 +1,6 @@
 //! Connections: one shared by ordinary commands, and one for each that waits.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use redis::{
     IntoConnectionInfo as _, Pipeline, RedisError, ScriptInvocation, ServerErrorKind,
 };
 
+use crate::durability::Promise;
 use crate::error::StoreError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -66,8 +68,8 @@ impl Connection {
         in_time(script.invoke_async(&mut connection)).await
     }
 
-    /// Refuses a server that is too old, and warns of one that may lose what it acknowledged.
-    pub(super) async fn check_server(&self) -> Result<(), StoreError> {
+    /// Refuses a server that is too old, and finds out what it promises.
+    pub(super) async fn check_server(&self) -> Result<Promise, StoreError> {
         let info: InfoDict = self.query(redis::cmd("INFO").arg("server")).await?;
         let version: String = info.get("redis_version").unwrap_or_default();
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
@@ -76,27 +78,19 @@ impl Connection {
                 "Redis {version} is too old: expected {OLDEST_MAJOR}.0 or later"
             )));
         }
-        for (name, wanted) in
-            [("appendonly", "yes"), ("appendfsync", "always"), ("maxmemory-policy", "noeviction")]
-        {
-            // Best effort because a hosted server may forbid CONFIG.
-            let asked = self.query(redis::cmd("CONFIG").arg("GET").arg(name)).await;
-            let Ok(Some((_, found))) =
-                asked.map(|pairs: Vec<(String, String)>| pairs.into_iter().next())
-            else {
-                tracing::warn!(setting = name, wanted, "redis does not tell how durable it is");
-                continue;
-            };
-            if found != wanted {
-                tracing::warn!(
-                    setting = name,
-                    found,
-                    wanted,
-                    "redis may lose what it acknowledges"
-                );
-            }
-        }
-        Ok(())
+        let mut asking = redis::cmd("CONFIG");
+        asking.arg("GET").arg("append*").arg("no-appendfsync-on-rewrite").arg("maxmemory-policy");
+        let found = match self.query::<HashMap<String, String>>(&asking).await {
+            Ok(found) => Ok(found),
+            // A hosted server may know no CONFIG, or forbid it.
+            Err(StoreError::Settings(why)) => Err(why),
+            Err(StoreError::Unavailable(why)) if why.contains("unknown command") => Err(why),
+            Err(other) => return Err(other),
+        };
+        Ok(Promise::of_redis(&version, |setting| match &found {
+            Ok(found) => found.get(setting).cloned().ok_or_else(|| "not told".to_owned()),
+            Err(why) => Err(why.clone()),
+        }))
     }
 }
 
