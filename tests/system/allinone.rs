@@ -10,7 +10,7 @@ use vocab::Timestamp;
 use crate::journey::{FACTOR, Journey};
 use crate::processes::{Cli, Running, softlaunch, text};
 
-fn up(data: &Path) -> Running {
+pub(crate) fn up(data: &Path) -> Running {
     // What an earlier process wrote must not be mistaken for this one's.
     drop(fs::remove_file(data.join("endpoints.toml")));
     let mut command = Command::new(softlaunch());
@@ -28,7 +28,7 @@ fn read_toml(path: &Path) -> Option<Value> {
         .map(Value::Object)
 }
 
-async fn journey(data: &Path) -> Journey {
+pub(crate) async fn journey(data: &Path) -> Journey {
     let file = data.join("endpoints.toml");
     let cli = Cli { endpoints: file.clone(), otlp: None };
     test_kit::eventually("softlaunch to be up", async || {

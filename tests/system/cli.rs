@@ -30,6 +30,9 @@ fn every_verb_has_help() {
         &["kill", "engage", "--help"],
         &["kill", "release", "--help"],
         &["kill", "status", "--help"],
+        &["audit", "log", "--help"],
+        &["audit", "verify", "--help"],
+        &["audit", "export", "--help"],
     ] {
         let (code, out, err) = run(verb);
         assert_eq!(code, Some(0), "{verb:?}: {err}");

@@ -1,6 +1,7 @@
 //! The whole system as its users meet it: real processes, real sockets, real files.
 
 mod allinone;
+mod audit;
 mod cli;
 mod journey;
 mod otlp;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vocab::{Actor, Timestamp};
 
+use crate::chain;
 use crate::error::{AppendError, StoreError};
 use crate::record::{Draft, Hash, Record, StreamName, Version};
 
@@ -53,6 +54,24 @@ pub struct Head {
     pub version: Version,
     /// The hash of the newest record; zeros where there is none.
     pub hash: Hash,
+}
+
+impl Head {
+    /// The head once `record` of `stream` follows. Checks the record's hash and its place in the
+    /// chain, and so verifies a journal wherever its records come from.
+    ///
+    /// # Errors
+    /// `Corrupt` where the record is not what was sealed, or does not follow.
+    pub fn followed_by(self, stream: &StreamName, record: &Record) -> Result<Self, StoreError> {
+        if record.hash != record.expected_hash() {
+            return Err(StoreError::Corrupt(format!(
+                "record {} does not match its hash",
+                record.version
+            )));
+        }
+        chain::check(stream, self, std::slice::from_ref(record))?;
+        Ok(chain::head_at(record))
+    }
 }
 
 /// Append-only streams of events.

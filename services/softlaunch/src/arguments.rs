@@ -1,8 +1,12 @@
 //! The command line.
 
+mod audit;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use audit::{AuditVerb, Journals, STREAMS};
 
 /// Takes a pipeline from nobody to everybody, one safe step at a time.
 #[derive(Debug, Parser)]
@@ -36,7 +40,7 @@ pub struct CommandLine {
 pub(crate) enum Output {
     /// For people.
     Table,
-    /// For scripts: the proto3 JSON form of the service's answer.
+    /// For scripts: the proto3 JSON form of the service's answer; JSON lines of an audit log.
     Json,
 }
 
@@ -64,6 +68,9 @@ pub(crate) enum Verb {
     /// Shows what was told to whom.
     #[command(subcommand)]
     Comms(CommsVerb),
+    /// Shows and verifies the journals: who did what, when and why.
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Runs the sample ingestion worker.
     SampleWorker(Box<ingestion_worker::worker::Arguments>),
 }

@@ -1,6 +1,7 @@
 //! The roof: one binary to run everything on a laptop, and to operate what runs elsewhere.
 //!
-//! **Invariant:** nothing is decided here. What is printed is read from the services.
+//! **Invariant:** nothing is decided here. What is printed is read from the services, or, for an
+//! audit, from their journals.
 
 mod allinone;
 mod arguments;
@@ -42,7 +43,8 @@ pub async fn run(line: CommandLine) -> ExitCode {
         | Verb::Flag(_)
         | Verb::Gate(_)
         | Verb::Kill(_)
-        | Verb::Comms(_) => tracing::info_span!("softlaunch", otel.kind = "client"),
+        | Verb::Comms(_)
+        | Verb::Audit(_) => tracing::info_span!("softlaunch", otel.kind = "client"),
     };
     let done = dispatch(line).instrument(span).await;
     let code = match done {
@@ -62,7 +64,8 @@ fn default_filter(verb: &Verb) -> String {
         | Verb::Flag(_)
         | Verb::Gate(_)
         | Verb::Kill(_)
-        | Verb::Comms(_) => "warn",
+        | Verb::Comms(_)
+        | Verb::Audit(_) => "warn",
     }
     .to_owned()
 }
@@ -81,6 +84,7 @@ async fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Verb::Flag(verb) => verbs::flag::run(verb, &connection()?, output).await,
         Verb::Gate(verb) => verbs::gate::run(verb, &connection()?, output).await,
         Verb::Kill(verb) => verbs::kill::run(verb, &connection()?, output).await,
+        Verb::Audit(verb) => verbs::audit::run(verb, output).await,
         Verb::Comms(verb) => verbs::comms::run(verb, &connection()?, output).await,
     }
 }

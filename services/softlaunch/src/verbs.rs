@@ -1,5 +1,6 @@
 //! What an operator can do, a module for each noun.
 
+pub(crate) mod audit;
 pub(crate) mod comms;
 pub(crate) mod flag;
 pub(crate) mod gate;
