@@ -118,12 +118,13 @@ impl Client {
         } else {
             options.worker_id
         };
+        let name = worker_id.clone();
         let kills = KillWatch::start(
             channel(&options.killswitch_address)?,
             WatchOptions { worker_id, pipeline: options.pipeline.clone(), policy: options.policy },
         );
         let gate = channel(&options.gate_address)?;
-        let reporter = Reporter::start(gate, pipeline.clone(), Arc::clone(&options.now));
+        let reporter = Reporter::start(gate, &name, pipeline.clone(), Arc::clone(&options.now));
         let (flag, flags) = (FlagKey::new(&options.flag)?, channel(&options.flag_address)?);
         Ok(Self { flag, pipeline, flags, kills, reporter })
     }

@@ -7,13 +7,15 @@ use contracts::gate as pb;
 use contracts::gate::signal::Kind;
 use contracts::gate::signal_service_client::SignalServiceClient;
 use tokio::sync::{mpsc, oneshot};
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 use vocab::{PipelineId, Timestamp, UploadId, WorkspaceId};
 
 use crate::clock::Now;
 use crate::wire_time;
 
+const ACTOR_KEY: &str = "softlaunch-actor"; // As the services read it: the claimed name.
 const QUEUE_MAX: usize = 10_000; // Reporting waits where the gate service is this far behind.
 const BATCH_MAX: usize = 500;
 const LINGER: Duration = Duration::from_millis(100); // How long a batch waits for company.
@@ -66,9 +68,10 @@ impl std::fmt::Debug for Reporter {
 }
 
 impl Reporter {
-    pub(crate) fn start(gate: Channel, pipeline: PipelineId, now: Now) -> Self {
+    pub(crate) fn start(gate: Channel, name: &str, pipeline: PipelineId, now: Now) -> Self {
         let (queue, items) = mpsc::channel(QUEUE_MAX);
-        let sender = Sender { gate, pipeline: pipeline.clone(), failed: None };
+        let name = MetadataValue::try_from(name).ok(); // Unnamed where it cannot travel.
+        let sender = Sender { gate, name, pipeline: pipeline.clone(), failed: None };
         tokio::spawn(sender.run(items));
         Self { queue, pipeline, now: Arc::clone(&now) }
     }
@@ -169,6 +172,7 @@ fn ended() -> Unsent {
 
 struct Sender {
     gate: Channel,
+    name: Option<MetadataValue<Ascii>>,
     pipeline: PipelineId,
     failed: Option<Unsent>,
 }
@@ -235,9 +239,13 @@ impl Sender {
         }
         let (pipeline, batch_id) = (self.pipeline.to_string(), new_batch());
         let request = pb::ReportSignalsRequest { pipeline, batch_id, signals };
-        let gate = self.gate.clone();
+        let (gate, name) = (self.gate.clone(), self.name.clone());
         let sent = until_acknowledged(|| {
-            let (mut client, request) = (SignalServiceClient::new(gate.clone()), request.clone());
+            let mut client = SignalServiceClient::new(gate.clone());
+            let mut request = Request::new(request.clone());
+            if let Some(name) = &name {
+                request.metadata_mut().insert(ACTOR_KEY, name.clone());
+            }
             async move { client.report_signals(request).await.map(drop) }
         });
         let sent = sent.await;
