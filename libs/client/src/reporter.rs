@@ -273,20 +273,21 @@ where
     loop {
         let Err(status) = send().await else { return Ok(()) };
         match status.code() {
-            Code::InvalidArgument | Code::PermissionDenied | Code::Unauthenticated => {
-                return Err(status);
-            }
+            // The same batch gets the same answer for ever: it must not hold up those behind it.
+            Code::InvalidArgument
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::AlreadyExists
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unimplemented => return Err(status),
             Code::Ok
             | Code::Cancelled
             | Code::Unknown
             | Code::DeadlineExceeded
-            | Code::NotFound
-            | Code::AlreadyExists
+            | Code::NotFound // Until a rollout is created for the pipeline.
             | Code::ResourceExhausted
-            | Code::FailedPrecondition
             | Code::Aborted
-            | Code::OutOfRange
-            | Code::Unimplemented
             | Code::Internal
             | Code::Unavailable
             | Code::DataLoss => {

@@ -106,13 +106,17 @@ async fn a_batch_that_is_refused_for_good_is_not_sent_again_and_the_caller_is_to
         Status::invalid_argument("outcomes: expected 1 to 1000"),
         Status::permission_denied("not for you"),
         Status::unauthenticated("who are you"),
+        Status::already_exists("used before with other contents"),
+        Status::failed_precondition("not in this state"),
+        Status::out_of_range("beyond the end"),
+        Status::unimplemented("no such method"),
     ] {
         let why = format!("not reported: {}", refusal.message());
         platform.gate.fail([refusal]);
         let refused = worker.reporter().batch("file-1", Vec::new()).await.unwrap_err();
         assert_eq!(refused.to_string(), why);
     }
-    assert_eq!(platform.gate.outcomes().len(), 3);
+    assert_eq!(platform.gate.outcomes().len(), 7);
     worker.reporter().batch("file-2", vec![outcome("u-1")]).await.unwrap();
 }
 
