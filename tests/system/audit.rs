@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use service_kit::clock::real_now;
-use store::{Append, Draft, Location, Store, StreamName};
+use store::{Append, Draft, Head, Location, Store, StreamName};
 use test_kit::RedisServer;
 use vocab::Actor;
 
@@ -125,7 +125,7 @@ async fn a_record_gone_from_redis_is_named_by_the_one_before() {
     let store = Store::open(&location, Arc::new(real_now)).await.unwrap();
     let draft = Draft { kind: "Said".to_owned(), payload: b"event".to_vec() };
     let append = Append {
-        expected: 0,
+        expected: Head::default(),
         time: real_now(),
         actor: Actor::system("test"),
         reason: String::new(),

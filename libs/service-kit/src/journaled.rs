@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use store::{Command, Hash, Projection, Record, Replica, RequestKey, WriteError};
+use store::{Command, Hash, Projection, Record, Replica, RequestKey, StoreError, WriteError};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
@@ -74,8 +74,23 @@ pub fn refused<E: Into<Fault>>(domain: &'static str, error: WriteError<E>) -> Fa
             "CONTENDED",
             "too many changes at once: read again and decide again",
         ),
-        WriteError::Store(error) => Fault::unavailable(domain, error),
+        WriteError::Store(error) => store_failed(domain, &error),
     }
+}
+
+/// What a failure of the store is to a caller: data lost is told apart from a store that is away,
+/// since repeating the call does not bring it back.
+#[must_use]
+pub fn store_failed(domain: &'static str, error: &StoreError) -> Fault {
+    if error.is_data_loss() {
+        return Fault::new(
+            Code::DataLoss,
+            domain,
+            "STORE_LOST_DATA",
+            format!("{error}: nothing is changed until an operator has looked at the store"),
+        );
+    }
+    Fault::unavailable(domain, error)
 }
 
 /// Streams records after `after`, oldest first, for as long as both ends live. `convert` leaves

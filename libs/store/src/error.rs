@@ -3,7 +3,7 @@
 use crate::record::Version;
 
 /// A store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The store cannot be reached or did not answer in time; whether a write took effect is
     /// unknown. Try again.
@@ -22,12 +22,32 @@ pub enum StoreError {
         /// The version found now.
         found: Version,
     },
+    /// The stream has another record than this process saw at the same version: acknowledged data
+    /// was lost, and other data written in its place.
+    #[error("store lost data: record {version} of stream {stream} is not the one seen before")]
+    Diverged {
+        /// The stream that was replaced.
+        stream: String,
+        /// The version at which it differs.
+        version: Version,
+    },
     /// Another process holds the data directory.
     #[error("store in use: {0}")]
     InUse(String),
     /// The store's address or folder cannot be used.
     #[error("store settings: {0}")]
     Settings(String),
+}
+
+impl StoreError {
+    /// Whether acknowledged data is gone or damaged: no repetition brings it back.
+    #[must_use]
+    pub const fn is_data_loss(&self) -> bool {
+        match self {
+            Self::Lost { .. } | Self::Diverged { .. } | Self::Corrupt(_) => true,
+            Self::Unavailable(_) | Self::InUse(_) | Self::Settings(_) => false,
+        }
+    }
 }
 
 /// Why an append was refused. Nothing was written.

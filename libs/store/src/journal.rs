@@ -22,8 +22,8 @@ pub struct RequestKey {
 /// What is appended together: all of it or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
-    /// The version the stream must have, exactly.
-    pub expected: Version,
+    /// Where the stream must end, exactly: the same version of the same history.
+    pub expected: Head,
     /// When the command was decided.
     pub time: Timestamp,
     /// Who gave the command.
@@ -34,13 +34,16 @@ pub struct Append {
     pub traceparent: String,
     /// Makes a repetition return the first answer.
     pub request: Option<RequestKey>,
-    /// The events, oldest first; 1 to 100.
+    /// The events, oldest first; at most 100. None only with a request: the answer "nothing to
+    /// do" is then kept under its id.
     pub drafts: Vec<Draft>,
 }
 
 /// The answer to an append: durable when returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
+    /// The version the stream had right after the append; for a repeated request, after the first.
+    pub version: Version,
     /// The records written now, or, for a repeated request, written the first time.
     pub records: Vec<Record>,
     /// True where the request had been carried out before and nothing was written now.
@@ -77,15 +80,16 @@ impl Head {
 /// Append-only streams of events.
 #[async_trait]
 pub trait Journal: Send + Sync + Debug {
-    /// Appends all of `append.drafts`, if and only if the stream is at `append.expected`.
-    /// A repeated request is answered with its first records, whatever the version expected.
+    /// Appends all of `append.drafts`, if and only if the stream ends at `append.expected`.
+    /// A repeated request is answered with its first records, wherever the stream ends by then.
     ///
     /// # Errors
-    /// See [`AppendError`]; `Settings` for other than 1 to 100 drafts. After `Unavailable` the append may or may not have taken effect:
-    /// all of it or none.
+    /// See [`AppendError`]; `Settings` for no drafts without a request or more than 100;
+    /// `Diverged` where the stream has the version expected with another record. After
+    /// `Unavailable` the append may or may not have taken effect: all of it or none.
     async fn append(&self, stream: &StreamName, append: &Append) -> Result<Appended, AppendError>;
 
-    /// Finds the records of a request carried out before; `None` where there was none.
+    /// Finds the answer to a request carried out before; `None` where there was none.
     ///
     /// # Errors
     /// `RequestReused` where the id was used with another digest.
@@ -93,7 +97,7 @@ pub trait Journal: Send + Sync + Debug {
         &self,
         stream: &StreamName,
         request: &RequestKey,
-    ) -> Result<Option<Vec<Record>>, AppendError>;
+    ) -> Result<Option<Appended>, AppendError>;
 
     /// Reads up to `limit` records after version `after`, oldest first, checking the chain. None
     /// where the stream does not reach beyond `after`.
@@ -113,16 +117,16 @@ pub trait Journal: Send + Sync + Debug {
     /// `Unavailable` where the store does not answer.
     async fn head(&self, stream: &StreamName) -> Result<Head, StoreError>;
 
-    /// Waits until the stream is past `after`, or `patience` is over, and returns the version it
-    /// has. Uses a connection of its own: waiting delays nobody.
+    /// Waits until the stream is past `after`, or `patience` is over, and returns where it ends.
+    /// Uses a connection of its own: waiting delays nobody.
     ///
     /// # Errors
     /// `Unavailable` where the store does not answer; `Lost` where the stream is shorter than
-    /// `after`.
+    /// `after`, `Diverged` where it ends at that version with another record.
     async fn wait(
         &self,
         stream: &StreamName,
-        after: Version,
+        after: Head,
         patience: Duration,
-    ) -> Result<Version, StoreError>;
+    ) -> Result<Head, StoreError>;
 }

@@ -29,7 +29,7 @@ pub use leases::{Lease, Leases};
 pub use open::{Clock, Location};
 pub use quotas::{Quota, Quotas, Taken};
 pub use record::{Draft, Hash, Record, StreamName, Version};
-pub use replica::{Command, Executed, Projection, Replica, Snapshot, WriteError};
+pub use replica::{Command, Condition, Executed, Projection, Replica, Snapshot, WriteError};
 
 /// A store, opened. Cheap to clone.
 #[derive(Debug, Clone)]

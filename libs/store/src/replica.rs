@@ -1,7 +1,7 @@
 //! A state that is the fold of one stream, held in memory and kept current by following it.
 
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::mem::discriminant;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use vocab::{Actor, Timestamp};
 
 use crate::chain;
 use crate::error::{AppendError, StoreError};
-use crate::journal::{Append, Head, Journal, RequestKey};
+use crate::journal::{Append, Appended, Head, Journal, RequestKey};
 use crate::record::{Draft, Hash, Record, StreamName, Version};
 
 const PAGE: usize = 500; // Bounds memory while replaying.
@@ -38,6 +38,53 @@ pub struct Snapshot<S> {
     hash: Hash,
 }
 
+impl<S: Default> Default for Snapshot<S> {
+    fn default() -> Self {
+        Self { version: 0, state: Arc::default(), hash: Hash::default() }
+    }
+}
+
+impl<S> Snapshot<S> {
+    /// The end of the stream that this state reflects.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        Head { version: self.version, hash: self.hash }
+    }
+}
+
+impl<S: Projection> Snapshot<S> {
+    /// Folds records in, all or none. Those already known are skipped: two readers may bring the
+    /// same ones.
+    fn absorb(mut self, stream: &StreamName, records: &[Record]) -> Result<Self, StoreError> {
+        let before = self.version;
+        for record in records.iter().filter(|record| record.version > before) {
+            if record.version == before + 1 && record.previous != self.hash && before > 0 {
+                return Err(chain::diverged(stream, before)); // Behind another one than was seen.
+            }
+            chain::check(stream, self.head(), std::slice::from_ref(record))?;
+            Arc::make_mut(&mut self.state).apply(record).map_err(|why| {
+                StoreError::Corrupt(format!("record {} of stream {stream}: {why}", record.version))
+            })?;
+            self.version = record.version;
+            self.hash = record.hash;
+        }
+        Ok(self)
+    }
+}
+
+/// How a replica stands to its stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It follows the stream.
+    Following,
+    /// The store cannot be reached, for this reason: the state may be stale.
+    Stale(String),
+    /// The store no longer holds what this replica saw: an alarm. The state is what was
+    /// acknowledged; every command is refused until the stream is back or the process is started
+    /// anew.
+    DataLost(String),
+}
+
 /// Who gives a command, when and why: what every record of it carries.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -56,7 +103,7 @@ pub struct Command {
 /// What came of a command.
 #[derive(Debug, Clone)]
 pub struct Executed<S> {
-    /// The state after it.
+    /// The state after it; of a repeated request, the state after the first.
     pub snapshot: Snapshot<S>,
     /// The records it caused; none where the wanted state was already there.
     pub records: Vec<Record>,
@@ -88,7 +135,7 @@ pub struct Replica<S> {
     changed: watch::Sender<Version>,
     absorbing: Mutex<()>,
     writing: tokio::sync::Mutex<()>,
-    connected: AtomicBool,
+    condition: Mutex<Condition>,
     follower: OnceLock<AbortHandle>,
 }
 
@@ -101,15 +148,14 @@ impl<S: Projection> Replica<S> {
         journal: Arc<dyn Journal>,
         stream: StreamName,
     ) -> Result<Arc<Self>, StoreError> {
-        let empty = Snapshot { version: 0, state: Arc::new(S::default()), hash: Hash::default() };
         let replica = Arc::new(Self {
             journal,
             stream,
-            current: RwLock::new(empty),
+            current: RwLock::default(),
             changed: watch::Sender::new(0),
             absorbing: Mutex::new(()),
             writing: tokio::sync::Mutex::new(()),
-            connected: AtomicBool::new(true),
+            condition: Mutex::new(Condition::Following),
             follower: OnceLock::new(),
         });
         replica.catch_up().await?;
@@ -130,7 +176,17 @@ impl<S: Projection> Replica<S> {
 
     /// False while the store cannot be reached or has lost data: the state may be stale.
     pub fn is_connected(&self) -> bool {
-        self.connected.load(Ordering::Relaxed)
+        self.condition() == Condition::Following
+    }
+
+    /// How this replica stands to its stream, as of the last look at it.
+    pub fn condition(&self) -> Condition {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The stream that this replica follows.
+    pub const fn stream(&self) -> &StreamName {
+        &self.stream
     }
 
     /// Reads up to `limit` records after `after`.
@@ -143,7 +199,8 @@ impl<S: Projection> Replica<S> {
 
     /// Decides on the current state and appends what was decided; where another replica was
     /// faster, decides again on the newer state. Nothing decided means nothing to do. Neither
-    /// that nor a refusal is ever answered from a state that the stream has left behind.
+    /// that nor a refusal is ever answered from a state that the stream has left behind. A
+    /// request carried out before is answered as the first time, and nothing is decided.
     ///
     /// Must not be dropped half-way: run it in a task of its own.
     ///
@@ -155,39 +212,67 @@ impl<S: Projection> Replica<S> {
         mut decide: impl FnMut(&S, Version) -> Result<Vec<Draft>, E>,
     ) -> Result<Executed<S>, WriteError<E>> {
         let _one_at_a_time = self.writing.lock().await;
-        if let Some(request) = &command.request {
-            let found = self.journal.find(&self.stream, request).await.map_err(WriteError::from)?;
-            if let Some(records) = found {
-                self.catch_up().await?;
-                return Ok(Executed { snapshot: self.snapshot(), records });
-            }
+        if let Some(request) = &command.request
+            && let Some(first) = self.journal.find(&self.stream, request).await?
+        {
+            return Ok(self.as_then(first).await?);
         }
         for _attempt in 0..ATTEMPTS_MAX {
             let snapshot = self.snapshot();
             let decided = decide(&snapshot.state, snapshot.version);
-            if !matches!(&decided, Ok(drafts) if !drafts.is_empty()) {
+            let nothing = matches!(&decided, Ok(drafts) if drafts.is_empty());
+            if decided.is_err() || nothing {
                 self.catch_up().await?;
                 if self.snapshot().version != snapshot.version {
                     continue; // Decided on a state that was over.
                 }
             }
             let drafts = decided.map_err(WriteError::Refused)?;
-            if drafts.is_empty() {
+            if nothing && command.request.is_none() {
                 return Ok(Executed { snapshot, records: Vec::new() });
             }
             match self.journal.append(&self.stream, &append(command, &snapshot, drafts)).await {
+                Ok(appended) if appended.repeated => return Ok(self.as_then(appended).await?),
                 Ok(appended) => {
                     self.catch_up_with(&appended.records).await?;
                     return Ok(Executed { snapshot: self.snapshot(), records: appended.records });
                 }
                 Err(AppendError::Conflict { expected, actual }) if actual < expected => {
-                    return Err(chain::lost(&self.stream, expected, actual).into());
+                    return Err(self.alarm(chain::lost(&self.stream, expected, actual)).into());
                 }
                 Err(AppendError::Conflict { .. }) => self.catch_up().await?,
-                Err(other) => return Err(other.into()),
+                Err(AppendError::Store(error)) => return Err(self.alarm(error).into()),
+                Err(other @ AppendError::RequestReused { .. }) => return Err(other.into()),
             }
         }
         Err(WriteError::Contended)
+    }
+
+    /// The answer of a request carried out before: with the state as it was right after, which
+    /// is folded anew where it is over.
+    async fn as_then(&self, first: Appended) -> Result<Executed<S>, StoreError> {
+        self.catch_up().await?;
+        let mut snapshot = self.snapshot();
+        if snapshot.version != first.version {
+            snapshot = Snapshot::default();
+        }
+        while snapshot.version < first.version {
+            let left = usize::try_from(first.version - snapshot.version).unwrap_or(PAGE);
+            let page = self.journal.read(&self.stream, snapshot.version, left.min(PAGE)).await?;
+            if page.is_empty() {
+                return Err(chain::lost(&self.stream, first.version, snapshot.version));
+            }
+            snapshot = snapshot.absorb(&self.stream, &page)?;
+        }
+        Ok(Executed { snapshot, records: first.records })
+    }
+
+    /// Notes data that was found lost while a command was carried out, before anybody waits.
+    fn alarm(&self, error: StoreError) -> StoreError {
+        if error.is_data_loss() {
+            self.note(&Err(error.clone()));
+        }
+        error
     }
 
     /// Applies records just written, without reading them again where they follow directly.
@@ -210,25 +295,13 @@ impl<S: Projection> Replica<S> {
         }
     }
 
-    /// Folds records in, all or none. Those already known are skipped: two readers may bring the
-    /// same ones. Readers of the state wait for the exchange of a pointer only.
+    /// Readers of the state wait for the exchange of a pointer only.
     fn absorb(&self, records: &[Record]) -> Result<(), StoreError> {
         let _one_at_a_time = self.absorbing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = self.snapshot();
-        let before = next.version;
-        for record in records.iter().filter(|record| record.version > before) {
-            let last = Head { version: next.version, hash: next.hash };
-            chain::check(&self.stream, last, std::slice::from_ref(record))?;
-            Arc::make_mut(&mut next.state).apply(record).map_err(|why| {
-                StoreError::Corrupt(format!(
-                    "record {} of stream {}: {why}",
-                    record.version, self.stream
-                ))
-            })?;
-            next.version = record.version;
-            next.hash = record.hash;
-        }
-        if next.version > before {
+        let before = self.snapshot();
+        let version = before.version;
+        let next = before.absorb(&self.stream, records)?;
+        if next.version > version {
             let version = next.version;
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
             self.changed.send_replace(version);
@@ -238,16 +311,22 @@ impl<S: Projection> Replica<S> {
 
     /// Notes how the last look at the stream went, and says so where that changed.
     fn note(&self, outcome: &Result<(), StoreError>) {
-        let was_connected = self.connected.swap(outcome.is_ok(), Ordering::Relaxed);
-        match outcome {
-            Err(error) if was_connected => {
-                tracing::error!(stream = %self.stream, %error, "lost touch with the store");
+        let found = match outcome {
+            Ok(()) => Condition::Following,
+            Err(error) if error.is_data_loss() => Condition::DataLost(error.to_string()),
+            Err(error) => Condition::Stale(error.to_string()),
+        };
+        let mut condition = self.condition.lock().unwrap_or_else(PoisonError::into_inner);
+        let (stream, same) = (&self.stream, discriminant(&*condition) == discriminant(&found));
+        match &found {
+            _ if same => {}
+            Condition::Following => tracing::info!(%stream, "back in touch with the store"),
+            Condition::Stale(why) => tracing::error!(%stream, why, "lost touch with the store"),
+            Condition::DataLost(why) => {
+                tracing::error!(%stream, why, alarm = "data_loss", "the store lost data");
             }
-            Ok(()) if !was_connected => {
-                tracing::info!(stream = %self.stream, "back in touch with the store");
-            }
-            Ok(()) | Err(_) => {}
         }
+        *condition = found;
     }
 }
 
@@ -263,12 +342,12 @@ impl<S> Drop for Replica<S> {
 async fn follow<S: Projection>(replica: Weak<Replica<S>>) {
     while let Some(current) = replica.upgrade() {
         let (journal, stream) = (Arc::clone(&current.journal), current.stream.clone());
-        let seen = current.snapshot().version;
+        let seen = current.snapshot().head();
         drop(current);
         let waited = journal.wait(&stream, seen, PATIENCE).await;
         let Some(current) = replica.upgrade() else { return };
         let outcome = match waited {
-            Ok(version) if version > current.snapshot().version => current.catch_up().await,
+            Ok(head) if head.version > current.snapshot().version => current.catch_up().await,
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
@@ -282,7 +361,7 @@ async fn follow<S: Projection>(replica: Weak<Replica<S>>) {
 
 fn append<S>(command: &Command, snapshot: &Snapshot<S>, drafts: Vec<Draft>) -> Append {
     Append {
-        expected: snapshot.version,
+        expected: snapshot.head(),
         time: command.time,
         actor: command.actor.clone(),
         reason: command.reason.clone(),

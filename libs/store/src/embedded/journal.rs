@@ -22,22 +22,27 @@ const REQUEST_KEPT: Duration = Duration::from_secs(48 * 60 * 60); // 24 hours ar
 impl Journal for EmbeddedStore {
     async fn append(&self, stream: &StreamName, append: &Append) -> Result<Appended, AppendError> {
         chain::check_size(append)?;
-        let (stream, append) = (stream.clone(), append.clone());
+        let (stream, request) = (stream.clone(), append.request.clone());
         let (watches, watched) = (Arc::clone(&self.watches), stream.clone());
+        let (expected, sealed) = (append.expected, chain::seal(append));
+        // Encoded here, so that the one thread that writes has the less to do.
+        let rows: Vec<_> = sealed.records.iter().map(|one| (one.version, one.encode())).collect();
         let work = move |transaction: &WriteTransaction, now: Timestamp| {
-            let records = match decide(transaction, &stream, &append) {
-                Ok(appended) if appended.repeated => return Ok(Ok(appended)),
-                Ok(appended) => appended.records,
+            match repeated_or_free(transaction, &stream, expected, request.as_ref()) {
+                Ok(None) => {}
+                Ok(Some(first)) => return Ok(Ok(first)),
                 Err(refusal) => return Ok(Err(refusal)), // Nothing is written yet.
-            };
-            write(transaction, &stream, append.request.as_ref(), &records, now)?;
-            Ok(Ok(Appended { records, repeated: false }))
+            }
+            write(transaction, &stream, &rows)?;
+            if let Some(request) = &request {
+                let first = (expected.version + 1, rows.len() as u64);
+                remember(transaction, &stream, request, first, now)?;
+            }
+            Ok(Ok(sealed))
         };
         let tell = move |appended: &Result<Appended, AppendError>| {
-            if let Ok(Appended { records, repeated: false }) = appended
-                && let Some(last) = records.last()
-            {
-                watches.notify(&watched, last.version);
+            if let Ok(Appended { version, repeated: false, .. }) = appended {
+                watches.notify(&watched, *version);
             }
         };
         self.writer.write_then(work, tell).await?
@@ -47,7 +52,7 @@ impl Journal for EmbeddedStore {
         &self,
         stream: &StreamName,
         request: &RequestKey,
-    ) -> Result<Option<Vec<Record>>, AppendError> {
+    ) -> Result<Option<Appended>, AppendError> {
         let (stream, request) = (stream.clone(), request.clone());
         self.read(move |transaction| {
             let requests = transaction.open_table(REQUESTS).map_err(failed)?;
@@ -91,85 +96,87 @@ impl Journal for EmbeddedStore {
     async fn wait(
         &self,
         stream: &StreamName,
-        after: Version,
+        after: Head,
         patience: Duration,
-    ) -> Result<Version, StoreError> {
+    ) -> Result<Head, StoreError> {
         let mut watch = self.watches.subscribe(stream); // First, so that nothing is missed.
-        let found = self.head(stream).await?.version;
-        if found < after {
-            return Err(chain::lost(stream, after, found));
-        }
-        if found > after {
+        let found = self.head(stream).await?;
+        chain::check_seen(stream, after, found)?;
+        if found.version > after.version {
             return Ok(found);
         }
-        let waiting = watch.wait_for(|version| *version > after);
-        match tokio::time::timeout(patience, waiting).await {
-            Ok(Ok(version)) => Ok(*version),
-            Ok(Err(_)) | Err(_) => Ok(after),
-        }
+        let waiting = watch.wait_for(|version| *version > after.version);
+        let woken = tokio::time::timeout(patience, waiting).await.is_ok_and(|seen| seen.is_ok());
+        if woken { self.head(stream).await } else { Ok(after) }
     }
 }
 
-/// What an append comes to, before anything is written: a repetition, new records, or a refusal.
-fn decide(
+/// The first answer where the request was carried out before; nothing where the stream ends as
+/// expected; a refusal otherwise.
+fn repeated_or_free(
     transaction: &WriteTransaction,
     stream: &StreamName,
-    append: &Append,
-) -> Result<Appended, AppendError> {
+    expected: Head,
+    request: Option<&RequestKey>,
+) -> Result<Option<Appended>, AppendError> {
     let records = transaction.open_table(RECORDS).map_err(failed)?;
-    if let Some(request) = &append.request {
+    if let Some(request) = request {
         let requests = transaction.open_table(REQUESTS).map_err(failed)?;
-        if let Some(records) = repetition(&requests, &records, stream, request)? {
-            return Ok(Appended { records, repeated: true });
+        if let Some(first) = repetition(&requests, &records, stream, request)? {
+            return Ok(Some(first));
         }
     }
     let head = head(&records, stream)?;
-    if head.version != append.expected {
-        return Err(AppendError::Conflict { expected: append.expected, actual: head.version });
+    if head.version != expected.version {
+        let (expected, actual) = (expected.version, head.version);
+        return Err(AppendError::Conflict { expected, actual });
     }
-    Ok(Appended { records: chain::seal(head, append), repeated: false })
+    chain::check_seen(stream, expected, head)?;
+    Ok(None)
 }
 
 fn write(
     transaction: &WriteTransaction,
     stream: &StreamName,
-    request: Option<&RequestKey>,
-    records: &[Record],
-    now: Timestamp,
+    rows: &[(Version, Vec<u8>)],
 ) -> Result<(), StoreError> {
     let mut table = transaction.open_table(RECORDS).map_err(failed)?;
-    for record in records {
-        let bytes = record.encode();
-        table.insert((stream.as_str(), record.version), bytes.as_slice()).map_err(failed)?;
-    }
-    if let (Some(request), Some(first)) = (request, records.first()) {
-        let (key, id) = ((stream.as_str(), request.id.as_str()), request.id.as_str());
-        let mut requests = transaction.open_table(REQUESTS).map_err(failed)?;
-        let count = records.len() as u64;
-        requests.insert(key, (&request.digest.0, first.version, count)).map_err(failed)?;
-        let item = Item::Request { stream: stream.as_str(), id };
-        expiry::keep(transaction, item, now.plus(REQUEST_KEPT))?;
+    for (version, record) in rows {
+        table.insert((stream.as_str(), *version), record.as_slice()).map_err(failed)?;
     }
     Ok(())
 }
 
-/// The records of a request carried out before.
+/// Keeps the answer to a request: its first version and its number of records.
+fn remember(
+    transaction: &WriteTransaction,
+    stream: &StreamName,
+    request: &RequestKey,
+    (first, count): (Version, u64),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let key = (stream.as_str(), request.id.as_str());
+    let mut requests = transaction.open_table(REQUESTS).map_err(failed)?;
+    requests.insert(key, (&request.digest.0, first, count)).map_err(failed)?;
+    let item = Item::Request { stream: stream.as_str(), id: &request.id };
+    expiry::keep(transaction, item, now.plus(REQUEST_KEPT))
+}
+
+/// The answer to a request carried out before.
 fn repetition(
     requests: &impl ReadableTable<(&'static str, &'static str), (&'static [u8; 32], u64, u64)>,
     records: &impl ReadableTable<(&'static str, u64), &'static [u8]>,
     stream: &StreamName,
     request: &RequestKey,
-) -> Result<Option<Vec<Record>>, AppendError> {
+) -> Result<Option<Appended>, AppendError> {
     let key = (stream.as_str(), request.id.as_str());
     let Some(found) = requests.get(key).map_err(failed)? else { return Ok(None) };
     let (digest, first, count) = found.value();
     if Hash(*digest) != request.digest {
         return Err(AppendError::RequestReused { id: request.id.clone() });
     }
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let found = range(records, stream, first, count)?;
-    chain::check_run(stream, first, count, &found)?;
-    Ok(Some(found))
+    let found = range(records, stream, first, usize::try_from(count).unwrap_or(usize::MAX))?;
+    chain::repeated(stream, first, count, found).map(Some).map_err(AppendError::Store)
 }
 
 fn range(

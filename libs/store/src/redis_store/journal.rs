@@ -23,25 +23,19 @@ type Entries = Vec<(String, HashMap<String, Vec<u8>>)>;
 impl Journal for RedisStore {
     async fn append(&self, stream: &StreamName, append: &Append) -> Result<Appended, AppendError> {
         chain::check_size(append)?;
-        let Some(head) = self.at(stream, append.expected).await? else {
-            return self.refuse(stream, append).await;
-        };
-        let records = chain::seal(head, append);
-        let answer = self.run_append(stream, append, head, &records).await?;
+        let sealed = chain::seal(append);
+        let answer = self.run_append(stream, append, &sealed.records).await?;
+        let expected = append.expected.version;
         match (answer.first().map(String::as_str), answer.get(1), answer.get(2)) {
-            (Some("appended"), ..) => Ok(Appended { records, repeated: false }),
+            (Some("appended"), ..) => Ok(sealed),
             (Some("repeated"), Some(first), Some(count)) => {
-                let records = self.run_of(stream, first, count).await?;
-                Ok(Appended { records, repeated: true })
+                Ok(self.repeated(stream, first, count).await?)
             }
             (Some("reused"), ..) => Err(reused(append.request.as_ref())),
             (Some("conflict"), Some(actual), _) => {
-                Err(AppendError::Conflict { expected: append.expected, actual: number(actual)? })
+                Err(AppendError::Conflict { expected, actual: number(actual)? })
             }
-            (Some("diverged"), ..) => Err(StoreError::Unavailable(format!(
-                "stream {stream} was replaced while it was appended to"
-            ))
-            .into()),
+            (Some("diverged"), ..) => Err(chain::diverged(stream, expected).into()),
             _ => Err(corrupt(stream, &format!("an append was answered with {answer:?}")).into()),
         }
     }
@@ -50,14 +44,14 @@ impl Journal for RedisStore {
         &self,
         stream: &StreamName,
         request: &RequestKey,
-    ) -> Result<Option<Vec<Record>>, AppendError> {
+    ) -> Result<Option<Appended>, AppendError> {
         let mut asking = redis::cmd("HMGET");
         asking.arg(request_key(stream, &request.id)).arg(&["digest", "first", "count"]);
         let found: (Option<String>, Option<String>, Option<String>) =
             self.connection.query(&asking).await?;
         match found {
             (Some(digest), Some(first), Some(count)) if digest == request.digest.to_string() => {
-                Ok(Some(self.run_of(stream, &first, &count).await?))
+                Ok(Some(self.repeated(stream, &first, &count).await?))
             }
             (Some(_), ..) => Err(reused(Some(request))),
             (None, ..) => Ok(None),
@@ -97,56 +91,33 @@ impl Journal for RedisStore {
     async fn wait(
         &self,
         stream: &StreamName,
-        after: Version,
+        after: Head,
         patience: Duration,
-    ) -> Result<Version, StoreError> {
+    ) -> Result<Head, StoreError> {
         let started = Instant::now();
         loop {
-            let found = self.head(stream).await?.version;
-            if found < after {
-                return Err(chain::lost(stream, after, found));
-            }
+            let found = self.head(stream).await?;
+            chain::check_seen(stream, after, found)?;
             let left = patience.saturating_sub(started.elapsed());
-            if found > after || left.is_zero() {
+            if found.version > after.version || left.is_zero() {
                 return Ok(found);
             }
             let mut waiting = redis::cmd("XREAD");
             waiting.arg("COUNT").arg(1).arg("BLOCK").arg(ttl_ms(left.min(BLOCK_MAX)));
-            waiting.arg("STREAMS").arg(journal_key(stream)).arg(format!("{after}-0"));
+            waiting.arg("STREAMS").arg(journal_key(stream)).arg(format!("{}-0", after.version));
             self.waiters.query::<Value>(&waiting).await?; // What it is, the next turn finds out.
         }
     }
 }
 
 impl RedisStore {
-    /// The stream's end if it were at `version`; `None` where no such record exists.
-    async fn at(&self, stream: &StreamName, version: Version) -> Result<Option<Head>, StoreError> {
-        if version == 0 {
-            return Ok(Some(Head::default()));
-        }
-        let found = self.range(stream, version, 1).await?;
-        Ok(found.first().filter(|record| record.version == version).map(chain::head_at))
-    }
-
-    /// Says why an append behind a record that does not exist is not carried out.
-    async fn refuse(&self, stream: &StreamName, append: &Append) -> Result<Appended, AppendError> {
-        if let Some(request) = &append.request
-            && let Some(records) = self.find(stream, request).await?
-        {
-            return Ok(Appended { records, repeated: true });
-        }
-        let actual = self.head(stream).await?.version;
-        Err(AppendError::Conflict { expected: append.expected, actual })
-    }
-
     async fn run_append(
         &self,
         stream: &StreamName,
         append: &Append,
-        head: Head,
         records: &[Record],
     ) -> Result<Vec<String>, StoreError> {
-        let request = append.request.as_ref();
+        let (request, head) = (append.request.as_ref(), append.expected);
         let hash = if head.version == 0 { String::new() } else { head.hash.to_string() };
         let mut script = self.scripts.append.prepare_invoke();
         script.key(journal_key(stream));
@@ -160,18 +131,19 @@ impl RedisStore {
         self.connection.run(&script).await
     }
 
-    /// The records of a request carried out before.
-    async fn run_of(
+    /// The answer to a request carried out before.
+    async fn repeated(
         &self,
         stream: &StreamName,
         first: &str,
         count: &str,
-    ) -> Result<Vec<Record>, StoreError> {
-        let count = usize::try_from(number(count)?).unwrap_or(usize::MAX);
-        let first = number(first)?;
-        let records = self.range(stream, first, count).await?;
-        chain::check_run(stream, first, count, &records)?;
-        Ok(records)
+    ) -> Result<Appended, StoreError> {
+        let (first, count) = (number(first)?, number(count)?);
+        let records = match count {
+            0 => Vec::new(), // Redis takes no count of zero.
+            _ => self.range(stream, first, usize::try_from(count).unwrap_or(usize::MAX)).await?,
+        };
+        chain::repeated(stream, first, count, records)
     }
 
     async fn range(

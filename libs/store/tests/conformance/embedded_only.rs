@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use store::{Location, StoreError};
+use store::{Head, Location, StoreError};
 use tokio::task::JoinSet;
 use vocab::{UploadId, WorkspaceId};
 
-use crate::site::{Site, append, fill, request, stream};
+use crate::site::{Site, append, append_at, fill, request, stream};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_survives_dropping_and_opening_again() {
@@ -17,7 +17,7 @@ async fn everything_survives_dropping_and_opening_again() {
     drop(store);
     let store = site.try_open().await.unwrap(); // At once: dropping closes the file.
     assert_eq!(store.journal.read(&stream(), 0, 10).await.unwrap(), records);
-    store.journal.append(&stream(), &append(5, 1)).await.unwrap();
+    append_at(&*store.journal, &stream(), 5, 1).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +49,7 @@ async fn refused_writes_undo_nothing_of_those_committed_with_them() {
     for index in 0..100 {
         let journal = journal.clone();
         let stream = store::StreamName::new(&format!("s{}", index / 2)).unwrap();
-        writers.spawn(async move { journal.append(&stream, &append(0, 1)).await.is_ok() });
+        writers.spawn(async move { append_at(&*journal, &stream, 0, 1).await.is_ok() });
     }
     let written = writers.join_all().await.into_iter().filter(|written| *written).count();
     assert_eq!(written, 50);
@@ -63,7 +63,7 @@ async fn refused_writes_undo_nothing_of_those_committed_with_them() {
 async fn requests_and_quota_days_are_kept_their_time_and_then_dropped() {
     let site = Site::embedded();
     let store = site.open().await;
-    let mut first = append(0, 1);
+    let mut first = append(Head::default(), 1);
     first.request = Some(request("r1", "contents"));
     store.journal.append(&stream(), &first).await.unwrap();
     let quota = store::Quota {
@@ -81,7 +81,7 @@ async fn requests_and_quota_days_are_kept_their_time_and_then_dropped() {
     assert!(store.journal.find(&stream(), &key).await.unwrap().is_some());
 
     site.advance(Duration::from_secs(24 * 60 * 60));
-    store.journal.append(&stream(), &append(1, 1)).await.unwrap(); // Drops what is over.
+    append_at(&*store.journal, &stream(), 1, 1).await.unwrap(); // Drops what is over.
     assert!(store.journal.find(&stream(), &key).await.unwrap().is_none());
     assert!(store.quotas.take(&quota, &upload("u2")).await.unwrap().granted);
 }

@@ -25,6 +25,7 @@ macro_rules! on_both_stores {
     };
 }
 
+mod alarm;
 mod counters;
 mod embedded_only;
 mod journal;

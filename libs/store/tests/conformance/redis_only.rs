@@ -6,7 +6,7 @@ use store::{Added, BatchId, StoreError};
 use test_kit::eventually;
 
 use crate::replica::{replica, say};
-use crate::site::{Site, append, connect, fill, stream};
+use crate::site::{Site, append_at, connect, fill, stream};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -24,7 +24,7 @@ async fn everything_acknowledged_survives_sigkill_and_the_store_comes_back() {
     let before = store.journal.read(&stream(), 0, 100).await.unwrap();
 
     site.server().kill();
-    let gone = store.journal.append(&stream(), &append(50, 1)).await.unwrap_err();
+    let gone = append_at(&*store.journal, &stream(), 50, 1).await.unwrap_err();
     assert!(gone.to_string().starts_with("store unavailable"), "{gone}");
     eventually("the replica notices", async || !replica.is_connected()).await;
     assert_eq!(replica.snapshot().version, 50);
@@ -49,7 +49,7 @@ async fn acknowledged_appends_survive_a_kill_in_the_middle_of_them() {
         let journal = journal.clone();
         async move {
             let mut version = 0;
-            while journal.append(&stream(), &append(version, 1)).await.is_ok() {
+            while append_at(&*journal, &stream(), version, 1).await.is_ok() {
                 version += 1;
                 tx.send_replace(version);
             }
@@ -91,7 +91,7 @@ async fn a_full_or_loading_or_read_only_server_is_unavailable_and_nothing_is_hal
     for (setting, wrong, right) in [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")] {
         let mut set = redis::cmd("CONFIG");
         let () = set.arg("SET").arg(setting).arg(wrong).query_async(&mut redis).await.unwrap();
-        let refused = journal.append(&stream(), &append(1, 3)).await.unwrap_err();
+        let refused = append_at(&*journal, &stream(), 1, 3).await.unwrap_err();
         assert!(refused.to_string().starts_with("store unavailable"), "{refused}");
         let mut set = redis::cmd("CONFIG");
         let () = set.arg("SET").arg(setting).arg(right).query_async(&mut redis).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_key_of_another_kind_is_corruption() {
     let () = set.query_async(&mut redis).await.unwrap();
     let refused = journal.head(&stream()).await;
     assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
-    let refused = journal.append(&stream(), &append(0, 1)).await.unwrap_err();
+    let refused = append_at(&*journal, &stream(), 0, 1).await.unwrap_err();
     assert!(refused.to_string().starts_with("store corrupt"), "{refused}");
 }
 
@@ -133,7 +133,7 @@ async fn an_append_without_an_answer_is_unavailable_and_happens_whole_or_not_at_
     let mut pause = redis::cmd("CLIENT");
     pause.arg("PAUSE").arg(4000).arg("WRITE");
     let () = pause.query_async(&mut redis).await.unwrap();
-    let unanswered = journal.append(&stream(), &append(1, 3)).await.unwrap_err();
+    let unanswered = append_at(&*journal, &stream(), 1, 3).await.unwrap_err();
     assert!(unanswered.to_string().starts_with("store unavailable"), "{unanswered}");
     eventually("the server writes again", async || {
         let answer: redis::RedisResult<()> =

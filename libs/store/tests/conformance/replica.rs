@@ -12,7 +12,8 @@ use crate::site::{Site, request, stream};
 
 on_both_stores!(
     racing_replicas_converge_on_the_fold_of_the_journal,
-    a_repeated_request_returns_its_first_records_and_decides_nothing,
+    a_repeated_request_returns_its_first_answer_and_decides_nothing,
+    a_request_with_nothing_to_do_has_nothing_to_do_for_ever,
     a_replica_behind_neither_refuses_nor_ignores_on_what_is_over,
     a_refusal_writes_nothing,
     a_replica_opened_later_knows_all,
@@ -82,7 +83,7 @@ async fn racing_replicas_converge_on_the_fold_of_the_journal(site: &Site) {
     }
 }
 
-async fn a_repeated_request_returns_its_first_records_and_decides_nothing(site: &Site) {
+async fn a_repeated_request_returns_its_first_answer_and_decides_nothing(site: &Site) {
     let store = site.open().await;
     let (one, two) = (replica(&store).await, replica(&store).await);
     let mut command = command();
@@ -96,11 +97,33 @@ async fn a_repeated_request_returns_its_first_records_and_decides_nothing(site: 
             .await
             .unwrap();
         assert_eq!(again.records, first.records);
-        assert_eq!(again.snapshot.version, 2);
+        assert_eq!(
+            (again.snapshot.version, &again.snapshot.state.0[..]),
+            (1, &["once".into()][..])
+        );
+        assert_eq!(replica.snapshot().version, 2);
     }
     command.request = Some(request("r1", "other contents"));
     let refused = one.execute(&command, decide).await;
     assert!(matches!(&refused, Err(WriteError::RequestReused(id)) if id == "r1"), "{refused:?}");
+}
+
+async fn a_request_with_nothing_to_do_has_nothing_to_do_for_ever(site: &Site) {
+    let store = site.open().await;
+    let (one, two) = (replica(&store).await, replica(&store).await);
+    let mut off_unless_off = command();
+    off_unless_off.request = Some(request("r1", "off"));
+    let decide = |log: &Log, _| match log.0.last().map(String::as_str) {
+        Some("on") => Ok::<_, Infallible>(draft("off")),
+        _ => Ok(Vec::new()),
+    };
+    let first = one.execute(&off_unless_off, decide).await.unwrap();
+    assert_eq!((first.snapshot.version, first.records.len()), (0, 0));
+
+    say(&two, "on").await.unwrap();
+    let again = two.execute(&off_unless_off, decide).await.unwrap();
+    assert_eq!((again.snapshot.version, again.records.len()), (0, 0));
+    assert_eq!(two.snapshot().state.0, ["on"]);
 }
 
 async fn a_replica_behind_neither_refuses_nor_ignores_on_what_is_over(site: &Site) {

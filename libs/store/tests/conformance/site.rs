@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use store::{Append, Draft, Hash, Journal, Location, RequestKey, Store, StoreError, StreamName};
+use store::{
+    Append, AppendError, Appended, Draft, Hash, Head, Journal, Location, RequestKey, Store,
+    StoreError, StreamName,
+};
 use tempfile::TempDir;
 use test_kit::{RedisServer, eventually};
 use vocab::{Actor, Timestamp};
@@ -130,11 +133,30 @@ pub(crate) fn stream() -> StreamName {
     StreamName::new("rollout").unwrap()
 }
 
-/// An append of `count` events behind version `expected`.
-pub(crate) fn append(expected: u64, count: usize) -> Append {
+/// Where the stream ended when its newest record was `version`; a wrong hash where it never did.
+pub(crate) async fn head_at(journal: &dyn Journal, stream: &StreamName, version: u64) -> Head {
+    let before = version.saturating_sub(1);
+    let found = journal.read(stream, before, 1).await.unwrap_or_default();
+    let hash = found.first().filter(|_| version > 0).map(|record| record.hash);
+    Head { version, hash: hash.unwrap_or_default() }
+}
+
+/// Appends `count` events behind version `expected`.
+pub(crate) async fn append_at(
+    journal: &dyn Journal,
+    stream: &StreamName,
+    expected: u64,
+    count: usize,
+) -> Result<Appended, AppendError> {
+    let head = head_at(journal, stream, expected).await;
+    journal.append(stream, &append(head, count)).await
+}
+
+/// An append of `count` events behind `expected`.
+pub(crate) fn append(expected: Head, count: usize) -> Append {
     let draft = |index| Draft {
         kind: "SomethingHappened".to_owned(),
-        payload: format!("event {index} behind {expected}").into_bytes(),
+        payload: format!("event {index} behind {}", expected.version).into_bytes(),
     };
     Append {
         expected,
@@ -154,6 +176,6 @@ pub(crate) fn request(id: &str, contents: &str) -> RequestKey {
 /// Appends `count` events, one by one, to an empty stream.
 pub(crate) async fn fill(journal: &dyn Journal, count: u64) {
     for version in 0..count {
-        journal.append(&stream(), &append(version, 1)).await.unwrap();
+        append_at(journal, &stream(), version, 1).await.unwrap();
     }
 }
