@@ -1,11 +1,16 @@
-//! What tests share: a Redis server of their own, waiting on a condition, our own binaries.
+//! What tests share: Redis in every shape it runs in, a network that fails on demand, waiting on a
+//! condition, our own binaries.
 //!
 //! **Invariant:** a dev-dependency only. It panics where a test could not go on, and says why.
 
 mod binary;
+mod certificates;
 mod eventually;
+mod proxy;
 mod redis;
 
 pub use binary::binary;
+pub use certificates::Certificates;
 pub use eventually::{Outcome, eventually};
-pub use redis::RedisServer;
+pub use proxy::Proxy;
+pub use redis::{Cluster, RedisServer, Sentinels, valkey};

@@ -1,28 +1,31 @@
-//! A real Redis server per test, that can be killed and started again.
+//! A real Redis server per test, that can be killed, paused and started again.
 
-use std::io::ErrorKind;
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+mod cluster;
+mod process;
+mod sentinels;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::eventually;
 
+pub use cluster::Cluster;
+pub use process::valkey;
+pub use sentinels::Sentinels;
+
+use process::{Process, free_port};
+
 const ATTEMPTS_MAX: usize = 5; // Another process may take the free port first.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A Redis server on a port of its own, with everything acknowledged on disk (`appendfsync
 /// always`) unless told otherwise. Killed when dropped.
 #[derive(Debug)]
 pub struct RedisServer {
-    process: Child,
+    process: Process,
     port: u16,
     dir: TempDir,
-    more: &'static [&'static str],
 }
 
 impl RedisServer {
@@ -38,16 +41,44 @@ impl RedisServer {
     ///
     /// # Panics
     /// Where `redis-server` is not installed or does not come up.
-    pub async fn start_with(more: &'static [&'static str]) -> Self {
+    pub async fn start_with(more: &[&str]) -> Self {
+        Self::start_program(Path::new("redis-server"), more).await
+    }
+
+    /// As [`start_with`](Self::start_with), of another program, e.g. [`valkey`].
+    ///
+    /// # Panics
+    /// Where the program is not there or does not come up.
+    pub async fn start_program(program: &Path, more: &[&str]) -> Self {
+        let more: Vec<String> = more.iter().map(|one| (*one).to_owned()).collect();
+        Self::attempt(program, |port, dir| data_arguments(port, dir, &more)).await
+    }
+
+    /// A sentinel, by the `lines` of its configuration besides port and directory.
+    async fn start_sentinel(program: &Path, lines: &str) -> Self {
+        Self::attempt(program, |port, dir| {
+            let file = dir.join("sentinel.conf");
+            let text = format!(
+                "port {port}\nbind 127.0.0.1\ndir {}\nlogfile redis.log\n{lines}",
+                dir.display()
+            );
+            std::fs::write(&file, text).expect("the temporary directory is writable");
+            vec![file.into(), "--sentinel".into()]
+        })
+        .await
+    }
+
+    async fn attempt(program: &Path, arguments: impl Fn(u16, &Path) -> Vec<OsString>) -> Self {
         for _attempt in 0..ATTEMPTS_MAX {
             let dir = tempfile::tempdir().expect("the temporary directory is writable");
             let port = free_port();
-            let mut server = Self { process: spawn(port, dir.path(), more), port, dir, more };
-            if server.came_up().await {
+            let process = Process::start(program, arguments(port, dir.path()));
+            let mut server = Self { process, port, dir };
+            if server.process.came_up(port).await {
                 return server;
             }
         }
-        panic!("redis-server ended {ATTEMPTS_MAX} times before it answered");
+        panic!("{} ended {ATTEMPTS_MAX} times before it answered", program.display());
     }
 
     /// The server's address, `redis://127.0.0.1:PORT`.
@@ -56,13 +87,40 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// The server's port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The server's directory: its append-only file is in `appendonlydir`.
+    #[must_use]
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
     /// Kills the server with SIGKILL and keeps its directory.
     ///
     /// # Panics
     /// Where the process cannot be killed.
     pub fn kill(&mut self) {
-        self.process.kill().expect("a child of ours can be killed");
-        self.process.wait().expect("a child of ours can be waited for");
+        self.process.kill();
+    }
+
+    /// Stops the process with SIGSTOP: it keeps its connections and answers nothing.
+    ///
+    /// # Panics
+    /// Where the process has ended.
+    pub fn pause(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Lets a paused process go on.
+    ///
+    /// # Panics
+    /// Where the process has ended.
+    pub fn resume(&self) {
+        self.process.signal("CONT");
     }
 
     /// Starts the server again, on the same port and directory, and waits until it answers.
@@ -70,71 +128,80 @@ impl RedisServer {
     /// # Panics
     /// Where it does not come up.
     pub async fn restart(&mut self) {
-        self.kill();
-        self.process = spawn(self.port, self.dir.path(), self.more);
-        let log = self.dir.path().join("redis.log");
+        self.start_again(&[]);
+        let came_up = self.process.came_up(self.port).await;
         assert!(
-            self.came_up().await,
-            "redis-server did not come up again:\n{}",
-            std::fs::read_to_string(log).unwrap_or_default()
+            came_up,
+            "{} did not come up again:\n{}",
+            self.process.program().display(),
+            std::fs::read_to_string(self.dir.path().join("redis.log")).unwrap_or_default()
         );
     }
 
-    /// Waits until this very process answers (true) or has ended (false).
-    async fn came_up(&mut self) -> bool {
-        let (port, process) = (self.port, &mut self.process);
-        eventually("redis-server answers", async || {
-            if process.try_wait().expect("a child of ours can be asked").is_some() {
-                return Some(false);
-            }
-            let answering = answers(port, process.id());
-            let answered = tokio::time::timeout(ANSWER_TIMEOUT, answering).await;
-            matches!(answered, Ok(Ok(true))).then_some(true)
+    /// Starts the server again as [`restart`](Self::restart) does, with `more` arguments, and
+    /// does not wait until it answers.
+    pub fn start_again(&mut self, more: &[&str]) {
+        self.process.start_again(more);
+    }
+
+    /// Forgets everything the server has on disk. Call it while the server is down.
+    ///
+    /// # Panics
+    /// Where the directory cannot be emptied.
+    pub fn erase(&self) {
+        let kept = self.dir.path().join("appendonlydir");
+        std::fs::remove_dir_all(&kept).expect("the server's directory is ours");
+    }
+
+    /// Sends a command over a connection of its own and returns the answer as it is on the wire.
+    ///
+    /// # Panics
+    /// Where the server does not answer.
+    pub async fn ask(&self, command: &[&str]) -> String {
+        let asked = process::ask(self.port, command).await;
+        asked.unwrap_or_else(|error| panic!("{command:?} is not answered: {error}"))
+    }
+
+    /// As [`ask`](Self::ask), of a command that must succeed.
+    ///
+    /// # Panics
+    /// Where the server does not answer, or with an error.
+    pub async fn command(&self, command: &[&str]) -> String {
+        let answer = self.ask(command).await;
+        assert!(!answer.starts_with('-'), "{command:?}: {answer}");
+        answer
+    }
+
+    /// Makes this server a replica of `primary`, and waits until it has caught up.
+    ///
+    /// # Panics
+    /// Where it does not catch up.
+    pub async fn replicate(&self, primary: &Self) {
+        let port = primary.port.to_string();
+        self.command(&["REPLICAOF", "127.0.0.1", &port]).await;
+        eventually("the replica has caught up", async || {
+            self.ask(&["INFO", "replication"]).await.contains("master_link_status:up")
         })
-        .await
+        .await;
+        let online = format!("port={},state=online", self.port);
+        eventually("the primary knows its replica", async || {
+            primary.ask(&["INFO", "replication"]).await.contains(&online)
+        })
+        .await;
     }
 }
 
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        self.process.kill().ok(); // Best effort because it may have ended already.
-        self.process.wait().ok(); // Best effort for the same reason.
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    listener.local_addr().expect("a bound listener has an address").port()
-}
-
-fn spawn(port: u16, dir: &Path, more: &[&str]) -> Child {
-    let spawned = Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
-        .args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""])
-        .args(["--logfile", "redis.log", "--dir"])
-        .arg(dir)
-        .args(more)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    match spawned {
-        Ok(child) => child,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            panic!("redis-server is not installed: install redis-server, or run tests/run")
-        }
-        Err(error) => panic!("redis-server does not start: {error}"),
-    }
-}
-
-/// Whether the server on `port` has finished loading and is process `id`, not a stranger that
-/// took the port first.
-async fn answers(port: u16, id: u32) -> std::io::Result<bool> {
-    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    connection.write_all(b"PING\r\nINFO server\r\nQUIT\r\n").await?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await?;
-    Ok(answer.starts_with("+PONG") && answer.contains(&format!("\r\nprocess_id:{id}\r\n")))
+fn data_arguments(port: u16, dir: &Path, more: &[String]) -> Vec<OsString> {
+    let port = port.to_string();
+    let mut arguments: Vec<OsString> = ["--bind", "127.0.0.1", "--port", &port]
+        .into_iter()
+        .chain(["--appendonly", "yes", "--appendfsync", "always", "--save", ""])
+        .chain(["--repl-diskless-sync-delay", "0", "--logfile", "redis.log", "--dir"])
+        .map(OsString::from)
+        .collect();
+    arguments.push(dir.into());
+    arguments.extend(more.iter().map(OsString::from));
+    arguments
 }
 
 #[cfg(test)]
@@ -146,9 +213,17 @@ mod tests {
         let mut server = RedisServer::start().await;
         let url = server.url();
         server.kill();
-        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).await.is_err());
+        assert!(process::ask(server.port, &["PING"]).await.is_err());
         server.restart().await;
         assert_eq!(server.url(), url);
-        assert!(answers(server.port, server.process.id()).await.unwrap());
+        assert_eq!(server.ask(&["PING"]).await, "+PONG\r\n");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_replica_has_what_its_primary_has() {
+        let (primary, replica) = (RedisServer::start().await, RedisServer::start().await);
+        primary.command(&["SET", "k", "v"]).await;
+        replica.replicate(&primary).await;
+        assert_eq!(replica.ask(&["GET", "k"]).await, "$1\r\nv\r\n");
     }
 }
