@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use vocab::{Invalid, Timestamp};
 
 use crate::error::StoreError;
+use crate::record::Hash;
 
 const BUCKETS_MAX: u64 = 1_000; // Bounds one sum: a week of ten-minute buckets.
 
@@ -65,6 +66,16 @@ impl BatchId {
     }
 }
 
+/// A batch of changes: what names it, and what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Chosen by the reporter: counted once.
+    pub id: BatchId,
+    /// Digest of what was reported, as it was sent: the same id with another digest is not
+    /// counted, and not taken for a repetition.
+    pub contents: Hash,
+}
+
 /// A slice of time of one series: `series` in the bucket of width `width` that begins at `start`.
 /// Kept for `keep` after its last change.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +118,8 @@ pub enum Added {
     Counted,
     /// Counted before; nothing changed.
     Duplicate,
+    /// The id was used before for a batch with other contents; nothing changed.
+    Reused,
 }
 
 /// The buckets of a series that begin in `from..to`, at multiples of `width`.
@@ -163,7 +176,7 @@ pub trait Counters: Send + Sync + Debug {
     async fn add(
         &self,
         scope: &Scope,
-        batch: &BatchId,
+        batch: &Batch,
         remember: Duration,
         changes: &[Change],
     ) -> Result<Added, StoreError>;

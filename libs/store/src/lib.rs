@@ -21,7 +21,7 @@ mod replica;
 
 use std::sync::Arc;
 
-pub use counters::{Added, BatchId, Bucket, Change, Counters, Reading, Scope, Window};
+pub use counters::{Added, Batch, BatchId, Bucket, Change, Counters, Reading, Scope, Window};
 pub use durability::{Durability, Promise};
 pub use error::{AppendError, StoreError};
 pub use journal::{Append, Appended, Head, Journal, RequestKey};

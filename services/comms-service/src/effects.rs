@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use comms_core::AttemptOutcome;
 use service_kit::clock::real_now;
-use service_kit::fault::Fault;
+use service_kit::journaled::store_failed;
 use service_kit::propagation::continue_trace;
 use service_kit::uncancelled::uncancelled;
 use store::{Lease, Leases, StoreError};
@@ -126,7 +126,7 @@ impl Deliveries {
     /// wants quiet; `None` where somebody else holds the lease.
     async fn round(self: &Arc<Self>, channel: &str) -> Result<Option<Timestamp>, Status> {
         let name = format!("comms-delivery-{channel}");
-        let unavailable = |error: StoreError| Fault::unavailable(crate::error::DOMAIN, error);
+        let unavailable = |error: StoreError| store_failed(crate::error::DOMAIN, &error);
         let acquired = self.leases.acquire(&name, &self.holder, LEASE_TTL).await;
         let Some(lease) = acquired.map_err(unavailable)? else { return Ok(None) };
         // What the holder before has delivered is in the journal, if not yet in memory.

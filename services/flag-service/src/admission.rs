@@ -3,6 +3,7 @@
 use contracts::flag as pb;
 use flag_core::{Admission, Limit, LimitHit, decide_admission};
 use service_kit::fault::{Fault, checked};
+use service_kit::journaled::store_failed;
 use service_kit::wire::signed;
 use store::Quota;
 use vocab::{UploadId, WorkspaceId};
@@ -34,7 +35,7 @@ impl App {
                 limit,
             };
             let taken = self.quotas.take(&quota, &upload).await;
-            let taken = taken.map_err(|error| Fault::unavailable(DOMAIN, error))?;
+            let taken = taken.map_err(|error| store_failed(DOMAIN, &error))?;
             decided = if taken.granted {
                 Admission::Admit
             } else {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gate_core::{Attested, Evidence, Gauge, SpanKey, Tally};
 use plan::{Judged, Metric, WindowSpan};
 use service_kit::fault::{Fault, checked};
+use service_kit::journaled::store_failed;
 use service_kit::wire::time_of;
 use store::Scope;
 use vocab::{Role, Timestamp};
@@ -29,7 +30,7 @@ impl App {
         let mut tallies = BTreeMap::new();
         for (key, span) in wanted {
             let counted = self.counters.sum(&scope, &window(watched, span, now)).await;
-            let counted = counted.map_err(|error| Fault::unavailable(DOMAIN, error))?;
+            let counted = counted.map_err(|error| store_failed(DOMAIN, &error))?;
             tallies.insert(key, Tally::from_counters(&counted));
         }
         Ok(Evidence {
@@ -46,7 +47,7 @@ impl App {
 
     async fn gauges(&self, scope: &Scope) -> Result<BTreeMap<(Metric, String), Gauge>, Fault> {
         let readings = self.counters.gauges(scope).await;
-        let readings = readings.map_err(|error| Fault::unavailable(DOMAIN, error))?;
+        let readings = readings.map_err(|error| store_failed(DOMAIN, &error))?;
         let read = readings.into_iter().filter_map(|(name, reading)| {
             let (metric, label) = name.split_once('/').unwrap_or((&name, ""));
             let amount = u64::try_from(reading.value).ok()?;

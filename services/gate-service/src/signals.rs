@@ -12,9 +12,10 @@ use contracts::gate::upload_outcome::{Path as WirePath, Result as WireResult};
 use gate_core::{Field, Outcome, Path};
 use plan::Metric;
 use service_kit::fault::{Fault, check_text, checked};
-use service_kit::journaled::refused;
+use service_kit::journaled::{refused, store_failed};
 use service_kit::wire::wire_time;
-use store::{Added, BatchId, Change, Command, Draft, Hash, RequestKey};
+use store::{Added, Batch, BatchId, Change, Command, Draft, Hash, RequestKey, StoreError};
+use tonic::Code;
 use vocab::{Timestamp, UploadId, WorkspaceId};
 
 use crate::app::App;
@@ -39,6 +40,25 @@ fn check_size(path: &str, size: usize) -> Result<(), Fault> {
     Err(invalid(path, format!("{size} in a batch: expected 1 to {BATCH_MAX}")))
 }
 
+fn digest(request: &impl prost::Message) -> Hash {
+    Hash::of(&request.encode_to_vec())
+}
+
+/// Whether the batch had been counted before.
+fn counted(added: Result<Added, StoreError>, batch_id: &str) -> Result<bool, Fault> {
+    match added.map_err(|error| store_failed(DOMAIN, &error))? {
+        Added::Counted => Ok(false),
+        Added::Duplicate => Ok(true),
+        Added::Reused => Err(Fault::new(
+            Code::AlreadyExists,
+            DOMAIN,
+            "BATCH_ID_REUSED",
+            format!("batch id {batch_id} was used before with other contents: choose a new one"),
+        )
+        .with("batch_id", batch_id)),
+    }
+}
+
 impl App {
     fn of_pipeline(&self, pipeline: &str) -> Result<Watched, Refusal> {
         let snapshot = self.replica.snapshot();
@@ -49,7 +69,7 @@ impl App {
     /// Counts outcomes. `true`: the batch had been counted before.
     pub(crate) async fn count(&self, request: &pb::ReportOutcomesRequest) -> Result<bool, Fault> {
         let scope = scope(&request.pipeline)?;
-        let batch = checked(DOMAIN, "batch_id", BatchId::new(&request.batch_id))?;
+        let id = checked(DOMAIN, "batch_id", BatchId::new(&request.batch_id))?;
         check_size("outcomes", request.outcomes.len())?;
         let watched = self.of_pipeline(&request.pipeline)?;
         let now = self.clock.now();
@@ -60,9 +80,9 @@ impl App {
                 sums.count(&watched, at, &field.name());
             }
         }
+        let batch = Batch { id, contents: digest(request) };
         let added = self.counters.add(&scope, &batch, REMEMBERED, &sums.into_changes()).await;
-        let added = added.map_err(|error| Fault::unavailable(DOMAIN, error))?;
-        Ok(added == Added::Duplicate)
+        counted(added, &request.batch_id)
     }
 
     /// Records signals. `true`: the batch had been counted before.
@@ -90,10 +110,10 @@ impl App {
         if !sightings.is_empty() {
             self.see(request, command, sightings).await?;
         }
-        let batch = checked(DOMAIN, "batch_id", signals_batch(&request.batch_id))?;
+        let id = checked(DOMAIN, "batch_id", signals_batch(&request.batch_id))?;
+        let batch = Batch { id, contents: digest(request) };
         let added = self.counters.add(&scope, &batch, REMEMBERED, &gauges).await;
-        let added = added.map_err(|error| Fault::unavailable(DOMAIN, error))?;
-        Ok(added == Added::Duplicate)
+        counted(added, &request.batch_id)
     }
 
     async fn see(
@@ -105,7 +125,7 @@ impl App {
         let pipeline = request.pipeline.clone();
         command.request = Some(RequestKey {
             id: format!("signals-{pipeline}-{}", request.batch_id),
-            digest: Hash::of(&prost::Message::encode_to_vec(request)),
+            digest: digest(request),
         });
         self.replica
             .execute(&command, |state, _| {

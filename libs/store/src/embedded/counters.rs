@@ -7,29 +7,30 @@ use async_trait::async_trait;
 use redb::{ReadableTable as _, WriteTransaction};
 use vocab::Timestamp;
 
-use crate::counters::{Added, BatchId, Bucket, Change, Counters, Reading, Scope, Window};
+use crate::counters::{Added, Batch, Bucket, Change, Counters, Reading, Scope, Window};
 use crate::error::StoreError;
+use crate::record::Hash;
 
 use super::EmbeddedStore;
 use super::expiry::{self, Item};
-use super::tables::{COUNTS, GAUGES, failed};
+use super::tables::{BATCHES, COUNTS, GAUGES, failed};
 
 #[async_trait]
 impl Counters for EmbeddedStore {
     async fn add(
         &self,
         scope: &Scope,
-        batch: &BatchId,
+        batch: &Batch,
         remember: Duration,
         changes: &[Change],
     ) -> Result<Added, StoreError> {
         let (scope, batch, changes) = (scope.clone(), batch.clone(), changes.to_vec());
         let work = move |transaction: &WriteTransaction, now: Timestamp| {
-            let item = Item::Batch { scope: scope.as_str(), id: batch.as_str() };
-            if expiry::is_kept(transaction, item, now)? {
-                return Ok(Added::Duplicate);
+            if let Some(contents) = counted(transaction, &scope, &batch, now)? {
+                let same = contents == batch.contents;
+                return Ok(if same { Added::Duplicate } else { Added::Reused });
             }
-            expiry::keep(transaction, item, now.plus(remember))?;
+            keep(transaction, &scope, &batch, now.plus(remember))?;
             for change in &changes {
                 match change {
                     Change::Add { bucket, field, by } => {
@@ -86,6 +87,34 @@ impl Counters for EmbeddedStore {
         })
         .await
     }
+}
+
+/// The contents of the batch that was counted under this id, if one was.
+fn counted(
+    transaction: &WriteTransaction,
+    scope: &Scope,
+    batch: &Batch,
+    now: Timestamp,
+) -> Result<Option<Hash>, StoreError> {
+    let (scope, id) = (scope.as_str(), batch.id.as_str());
+    if !expiry::is_kept(transaction, Item::Batch { scope, id }, now)? {
+        return Ok(None);
+    }
+    let batches = transaction.open_table(BATCHES).map_err(failed)?;
+    let contents = batches.get((scope, id)).map_err(failed)?;
+    Ok(Some(contents.map_or(batch.contents, |contents| Hash(*contents.value()))))
+}
+
+fn keep(
+    transaction: &WriteTransaction,
+    scope: &Scope,
+    batch: &Batch,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let (scope, id) = (scope.as_str(), batch.id.as_str());
+    let mut batches = transaction.open_table(BATCHES).map_err(failed)?;
+    batches.insert((scope, id), &batch.contents.0).map_err(failed)?;
+    expiry::keep(transaction, Item::Batch { scope, id }, until)
 }
 
 fn count(

@@ -5,7 +5,7 @@ use vocab::Timestamp;
 
 use crate::error::StoreError;
 
-use super::tables::{COUNTS, DUE, HOLDERS, KEPT, REQUESTS, USED, failed};
+use super::tables::{BATCHES, COUNTS, DUE, HOLDERS, KEPT, REQUESTS, USED, failed};
 
 const PURGE_MAX: usize = 500; // Entries looked at in one transaction: bounds what a write pays.
 
@@ -114,6 +114,10 @@ fn drop_contents(
             let mut requests = transaction.open_table(REQUESTS).map_err(failed)?;
             requests.remove((owner, name)).map_err(failed)?;
         }
+        BATCH => {
+            let mut batches = transaction.open_table(BATCHES).map_err(failed)?;
+            batches.remove((owner, name)).map_err(failed)?;
+        }
         BUCKET => {
             let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
             let fields = (owner, name, start, "")..(owner, name, start.saturating_add(1), "");
@@ -127,7 +131,7 @@ fn drop_contents(
             let mut used = transaction.open_table(USED).map_err(failed)?;
             used.remove((owner, name)).map_err(failed)?;
         }
-        _ => {} // A batch is its entry alone; of a kind from a later release only that is ours.
+        _ => {} // Of a kind from a later release, the entry alone is ours.
     }
     Ok(())
 }

@@ -11,6 +11,10 @@ pub(super) const RECORDS: TableDefinition<(&str, u64), &[u8]> = TableDefinition:
 pub(super) const REQUESTS: TableDefinition<(&str, &str), (&[u8; 32], u64, u64)> =
     TableDefinition::new("requests");
 
+/// Scope and batch id to the digest of the batch's contents.
+pub(super) const BATCHES: TableDefinition<(&str, &str), &[u8; 32]> =
+    TableDefinition::new("batches");
+
 /// Scope, series, start in ms and field to a count.
 pub(super) const COUNTS: TableDefinition<(&str, &str, i64, &str), u64> =
     TableDefinition::new("counts");
@@ -41,6 +45,7 @@ pub(super) fn create(database: &Database) -> Result<(), StoreError> {
     let transaction = begin(database)?;
     transaction.open_table(RECORDS).map_err(failed)?;
     transaction.open_table(REQUESTS).map_err(failed)?;
+    transaction.open_table(BATCHES).map_err(failed)?;
     transaction.open_table(COUNTS).map_err(failed)?;
     transaction.open_table(GAUGES).map_err(failed)?;
     transaction.open_table(HOLDERS).map_err(failed)?;

@@ -1,13 +1,14 @@
 -- Applies a batch of changes, if it has not been applied before.
 -- KEYS: the batch; the gauges; then each bucket.
--- ARGV: how long to remember the batch, in ms; for each bucket how long to keep it in ms, the
+-- ARGV: how long to remember the batch, in ms; the digest of its contents; for each bucket how long to keep it in ms, the
 -- number of its fields, and each field and its increase; then for each gauge its name, value and
 -- time in ms.
-if redis.call('EXISTS', KEYS[1]) == 1 then return 'duplicate' end
+local known = redis.call('GET', KEYS[1])
+if known then return known == ARGV[2] and 'duplicate' or 'reused' end
 
 local COUNT_MAX = 9e18 -- Just under what HINCRBY can hold.
 local adds, sets = {}, {}
-local at = 2
+local at = 3
 for k = 3, #KEYS do
   local fields = tonumber(ARGV[at + 1])
   local bucket = {key = KEYS[k], keep = ARGV[at], fields = {}}
@@ -35,7 +36,7 @@ for i = at, #ARGV, 3 do
   if newer then sets[#sets + 1] = {ARGV[i], ARGV[i + 2] .. ' ' .. ARGV[i + 1]} end
 end
 
-redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
 for _, bucket in ipairs(adds) do
   for _, field in ipairs(bucket.fields) do
     redis.call('HINCRBY', bucket.key, field[1], field[2])

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redis::Pipeline;
 use vocab::Timestamp;
 
-use crate::counters::{Added, BatchId, Change, Counters, Reading, Scope, Window};
+use crate::counters::{Added, Batch, Change, Counters, Reading, Scope, Window};
 use crate::error::StoreError;
 
 use super::{RedisStore, ttl_ms};
@@ -33,14 +33,14 @@ impl Counters for RedisStore {
     async fn add(
         &self,
         scope: &Scope,
-        batch: &BatchId,
+        batch: &Batch,
         remember: Duration,
         changes: &[Change],
     ) -> Result<Added, StoreError> {
         let changes = Changes::of(scope, changes)?;
         let mut script = self.scripts.add.prepare_invoke();
-        script.key(format!("{{softlaunch:{}}}:batch:{}", scope.as_str(), batch.as_str()));
-        script.key(gauges_key(scope)).arg(ttl_ms(remember));
+        script.key(format!("{{softlaunch:{}}}:batch:{}", scope.as_str(), batch.id.as_str()));
+        script.key(gauges_key(scope)).arg(ttl_ms(remember)).arg(&batch.contents.0);
         for (key, bucket) in &changes.buckets {
             script.key(key).arg(ttl_ms(bucket.keep)).arg(bucket.fields.len());
             for (field, by) in &bucket.fields {
@@ -51,7 +51,12 @@ impl Counters for RedisStore {
             script.arg(*gauge).arg(*value).arg(at.as_millis());
         }
         let answer: String = self.connection.run(&script).await?;
-        Ok(if answer == "counted" { Added::Counted } else { Added::Duplicate })
+        match answer.as_str() {
+            "counted" => Ok(Added::Counted),
+            "duplicate" => Ok(Added::Duplicate),
+            "reused" => Ok(Added::Reused),
+            other => Err(StoreError::Corrupt(format!("a batch was answered with `{other}`"))),
+        }
     }
 
     async fn sum(

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use store::{Added, BatchId, Bucket, Change, Counters, Reading, Scope, StoreError, Window};
+use store::{
+    Added, Batch, BatchId, Bucket, Change, Counters, Hash, Reading, Scope, StoreError, Window,
+};
 use test_kit::eventually;
 use tokio::task::JoinSet;
 use vocab::Timestamp;
@@ -19,6 +21,7 @@ const CASES: u32 = 16; // Each is tens of round trips.
 
 on_both_stores!(
     a_batch_is_counted_once_also_after_opening_again,
+    a_batch_id_with_other_contents_is_neither_counted_nor_a_duplicate,
     a_batch_raced_by_itself_is_counted_once,
     order_repetition_and_splitting_change_no_total,
     a_sum_covers_its_window_only,
@@ -32,8 +35,8 @@ fn scope() -> Scope {
     Scope::new("ingestion_v2").unwrap()
 }
 
-fn batch(id: &str) -> BatchId {
-    BatchId::new(id).unwrap()
+fn batch(id: &str) -> Batch {
+    Batch { id: BatchId::new(id).unwrap(), contents: Hash::of(b"contents") }
 }
 
 fn at_minute(minute: u32) -> Timestamp {
@@ -73,6 +76,16 @@ async fn a_batch_is_counted_once_also_after_opening_again(site: &Site) {
     let sum = counters.sum(&scope(), &window(0, 10)).await.unwrap();
     assert_eq!(sum, totals([("ok", 7), ("bad", 1)]));
     assert_eq!(counters.gauges(&scope()).await.unwrap().len(), 1);
+}
+
+async fn a_batch_id_with_other_contents_is_neither_counted_nor_a_duplicate(site: &Site) {
+    let store = site.open().await;
+    let counters = store.counters.clone();
+    counters.add(&scope(), &batch("b1"), HOUR, &[add(0, "ok", 3)]).await.unwrap();
+    let other = Batch { contents: Hash::of(b"other contents"), ..batch("b1") };
+    let reused = counters.add(&scope(), &other, HOUR, &[add(0, "ok", 5)]).await.unwrap();
+    assert_eq!(reused, Added::Reused);
+    assert_eq!(counters.sum(&scope(), &window(0, 1)).await.unwrap(), totals([("ok", 3)]));
 }
 
 async fn a_batch_raced_by_itself_is_counted_once(site: &Site) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{Added, BatchId, StoreError};
+use store::{Added, Batch, BatchId, Hash, StoreError};
 use test_kit::eventually;
 
 use crate::replica::{replica, say};
@@ -19,7 +19,7 @@ async fn everything_acknowledged_survives_sigkill_and_the_store_comes_back() {
     for index in 0..50 {
         say(&replica, &index.to_string()).await.unwrap();
     }
-    let batch = BatchId::new("b1").unwrap();
+    let batch = Batch { id: BatchId::new("b1").unwrap(), contents: Hash::of(b"contents") };
     store.counters.add(&scope, &batch, HOUR, &[]).await.unwrap();
     let before = store.journal.read(&stream(), 0, 100).await.unwrap();
 
