@@ -1,12 +1,16 @@
 //! Requests sent twice: the same answer, and nothing done twice.
 
 use contracts::flag as flag_pb;
+use contracts::gate as gate_pb;
 use contracts::rollout as pb;
 use softlaunch_tests::{House, ask};
 use tonic::Code;
 
 use crate::refusal::refused;
-use crate::story::{ADA, BOB, PLAN, PLAN_VERSION, attestation, created, new_flag};
+use crate::story::{
+    ADA, BOB, PLAN, PLAN_VERSION, ROLLOUT, attestation, created, new_flag, outcome, outcomes,
+    started,
+};
 
 const REUSED: (Code, &str) = (Code::AlreadyExists, "REQUEST_ID_REUSED");
 
@@ -68,7 +72,7 @@ async fn a_request_id_with_another_body_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeated_creation_of_a_rollout_returns_the_rollout() {
+async fn a_repeated_creation_returns_the_rollout_as_it_was_created() {
     let house = House::start().await;
     let plan = pb::CreatePlanVersionRequest {
         source: PLAN.as_bytes().to_vec(),
@@ -79,16 +83,28 @@ async fn a_repeated_creation_of_a_rollout_returns_the_rollout() {
     let second = house.rollouts().create_plan_version(ask(ADA, plan.clone())).await.unwrap();
     assert_eq!(first.into_inner(), second.into_inner());
     let create = pb::CreateRolloutRequest {
-        rollout_id: "r".to_owned(),
+        rollout_id: ROLLOUT.trim_start_matches("rollouts/").to_owned(),
         plan_version: PLAN_VERSION.to_owned(),
         demo: false,
         request_id: id(),
         validate_only: false,
     };
     let first = house.rollouts().create_rollout(ask(ADA, create.clone())).await.unwrap();
+    let first = first.into_inner();
+    let criteria = ["p0-workers-deployed", "p0-guardrails-configured", "p0-dashboard-live"];
+    for criterion in criteria.into_iter().chain(["p0-alerts-active"]) {
+        crate::story::attest(&house, ADA, criterion).await;
+    }
+    let start = pb::StartRolloutRequest {
+        name: first.name.clone(),
+        etag: first.etag.clone(),
+        validate_only: false,
+    };
+    let started = house.rollouts().start_rollout(ask(ADA, start)).await.unwrap().into_inner();
+    assert_ne!(started.state, first.state);
     let before = house.journals().await;
     let second = house.rollouts().create_rollout(ask(ADA, create.clone())).await.unwrap();
-    assert_eq!(first.get_ref().name, second.get_ref().name);
+    assert_eq!(second.into_inner(), first);
     assert_eq!(house.journals().await, before);
     let other = pb::CreateRolloutRequest { rollout_id: "s".to_owned(), ..create };
     refused(
@@ -98,6 +114,40 @@ async fn a_repeated_creation_of_a_rollout_returns_the_rollout() {
         &["choose a new one"],
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attestation_repeated_after_its_withdrawal_is_answered_and_not_given_again() {
+    let house = House::start().await;
+    created(&house).await;
+    let mut attest = attestation("engineering_lead", "p0-dashboard-live");
+    attest.request_id = id();
+    let first = house.gates().attest_criterion(ask(ADA, attest.clone())).await.unwrap();
+    let withdraw = gate_pb::WithdrawAttestationRequest {
+        name: attest.name.clone(),
+        reason: "for a test".to_owned(),
+    };
+    house.gates().withdraw_attestation(ask(ADA, withdraw)).await.unwrap();
+    let before = house.journals().await;
+    let second = house.gates().attest_criterion(ask(ADA, attest)).await.unwrap();
+    assert_eq!(second.into_inner(), first.into_inner());
+    assert_eq!(house.journals().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_id_with_another_body_is_refused_and_nothing_of_it_is_counted() {
+    let house = House::start().await;
+    started(&house).await;
+    let report = |upload: &str| {
+        let outcome = outcome(&house, upload);
+        ask(BOB, outcomes("batch", vec![outcome]))
+    };
+    house.signals().report_outcomes(report("u-1")).await.unwrap();
+    let mut signals = house.signals();
+    let again = signals.report_outcomes(report("u-2"));
+    let rule = (Code::AlreadyExists, "BATCH_ID_REUSED");
+    refused(&house, again, rule, &["batch id batch", "choose a new one"]).await;
+    assert_eq!(crate::story::uploads_counted(&house).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

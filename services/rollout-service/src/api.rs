@@ -258,12 +258,13 @@ fn watch_one(
     tokio::spawn(async move {
         let mut changes = app.replica.changes();
         let mut shutdown = app.shutdown.clone();
-        let mut sent = 0;
+        let mut sent = None;
         loop {
             changes.mark_unchanged();
             let Ok(rollout) = app.find(&name) else { return };
-            if rollout.revision > sent {
-                sent = rollout.revision;
+            let state = Some((rollout.revision, rollout.applied_generation));
+            if state > sent {
+                sent = state;
                 let rollout = Some(convert::rollout(&rollout, app.clock.now()));
                 if tx.send(Ok(pb::WatchRolloutResponse { rollout })).await.is_err() {
                     return;

@@ -243,9 +243,13 @@ impl App {
                 "decided"
             );
         }
-        let decided = find(&done.snapshot.state.rollouts, name).map_err(Refused)?;
-        self.reconcile(decided).await;
-        Ok(self.public(&self.find(name)?))
+        let mut decided = find(&done.snapshot.state.rollouts, name).map_err(Refused)?.clone();
+        self.reconcile(&decided).await;
+        // As it was decided, also for a request that is repeated long after; only whether the
+        // others know by now is of today.
+        decided.applied_generation = self.find(name)?.applied_generation;
+        let decided_at = done.records.first().map_or(given.command.time, |record| record.time);
+        Ok(convert::rollout(&decided, decided_at))
     }
 }
 
