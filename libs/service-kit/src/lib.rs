@@ -15,6 +15,7 @@ pub mod propagation;
 pub mod server;
 pub mod settings;
 pub mod shutdown;
+pub mod status;
 pub mod telemetry;
 pub mod uncancelled;
 pub mod wire;

@@ -7,11 +7,13 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
 use tower::layer::util::{Identity, Stack};
 
 use crate::deadline::CallLayer;
 use crate::shutdown::Shutdown;
+use crate::status::{StoreStatus, TellingHealth};
 
 /// Largest message a service takes, in bytes; a plan file with room to spare.
 pub const MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
@@ -48,7 +50,8 @@ pub fn hardened() -> HardenedServer {
         .layer(CallLayer { timeout: UNARY_TIMEOUT })
 }
 
-/// Adds health and reflection (v1 and v1alpha) for the named services.
+/// Adds health and reflection (v1 and v1alpha) for the named services, and what health says of the
+/// store: see [`crate::status`].
 ///
 /// # Errors
 /// Fails where the descriptors do not decode, which a build would have noticed.
@@ -56,8 +59,9 @@ pub async fn with_health_and_reflection(
     mut server: HardenedServer,
     descriptors: &'static [u8],
     services: &[&str],
-) -> Result<(HardenedRouter, HealthReporter), tonic_reflection::server::Error> {
-    let (reporter, health) = tonic_health::server::health_reporter();
+    store: StoreStatus,
+) -> Result<HardenedRouter, tonic_reflection::server::Error> {
+    let reporter = HealthReporter::new();
     let mut reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(descriptors)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
@@ -69,11 +73,11 @@ pub async fn with_health_and_reflection(
         reflection = reflection.with_service_name(*service);
         reflection_alpha = reflection_alpha.with_service_name(*service);
     }
-    let router = server
-        .add_service(health)
+    let services = HealthService::from_health_reporter(reporter);
+    Ok(server
+        .add_service(HealthServer::new(TellingHealth { services, store }))
         .add_service(reflection.build_v1()?)
-        .add_service(reflection_alpha.build_v1alpha()?);
-    Ok((router, reporter))
+        .add_service(reflection_alpha.build_v1alpha()?))
 }
 
 /// Serves until asked to end; then takes no new calls, finishes those it has, and cuts off what

@@ -23,6 +23,7 @@ use service_kit::peers::{self, peer};
 use service_kit::propagation::Outgoing;
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
 use service_kit::shutdown::Shutdown;
+use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -51,16 +52,18 @@ pub async fn serve(
     let channels = Channels::new(&settings)?;
     let Dependencies { store, clock } = dependencies;
     let replica = Replica::open(Arc::clone(&store.journal), StreamName::new("comms")?).await?;
+    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let app = Arc::new(App { replica, clock, shutdown: shutdown.clone() });
     follow_peers(&app, &settings.peers)?;
     let holder = Uuid::new_v4().to_string();
     let deliveries =
         Deliveries { app: Arc::clone(&app), channels, leases: Arc::clone(&store.leases), holder };
     let mut delivering = tokio::spawn(Arc::new(deliveries).run());
-    let (router, _health) = server::with_health_and_reflection(
+    let router = server::with_health_and_reflection(
         server::hardened(),
         contracts::DESCRIPTORS,
         &["softlaunch.comms.v1.CommsService"],
+        status,
     )
     .await?;
     let api = CommsServiceServer::new(Api::new(app)).max_decoding_message_size(MESSAGE_SIZE_MAX);

@@ -23,6 +23,7 @@ use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::peers::channel;
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
 use service_kit::shutdown::Shutdown;
+use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
 use tokio::net::TcpListener;
 
@@ -51,6 +52,7 @@ pub async fn serve(
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("flag")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
+    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let killswitch = channel("killswitch", &settings.peers.killswitch, PEER_TIMEOUT)?;
     let kills = KillWatch::start(
         killswitch,
@@ -63,9 +65,13 @@ pub async fn serve(
     let quotas = Arc::clone(&store.quotas);
     let app =
         Arc::new(App { replica, clock, kills, quotas, durations, shutdown: shutdown.clone() });
-    let (router, _health) =
-        server::with_health_and_reflection(server::hardened(), contracts::DESCRIPTORS, &SERVICES)
-            .await?;
+    let router = server::with_health_and_reflection(
+        server::hardened(),
+        contracts::DESCRIPTORS,
+        &SERVICES,
+        status,
+    )
+    .await?;
     let api = Api::new(app);
     let router = router
         .add_service(

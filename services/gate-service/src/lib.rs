@@ -27,6 +27,7 @@ use service_kit::propagation::Outgoing;
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
 use service_kit::settings::SettingsError;
 use service_kit::shutdown::Shutdown;
+use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
 use tokio::net::TcpListener;
 
@@ -51,15 +52,20 @@ pub async fn serve(
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("gate")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
+    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let outgoing = Outgoing::acting_as("gate-service", Vec::new());
     let killswitch =
         peer("killswitch", &settings.peers.killswitch, outgoing, Duration::from_secs(5))?;
     let counters = Arc::clone(&store.counters);
     let app = Arc::new(App { replica, counters, clock, gauge_stale_after });
     observe::follow_drills(Arc::clone(&app), killswitch, shutdown.clone());
-    let (router, _health) =
-        server::with_health_and_reflection(server::hardened(), contracts::DESCRIPTORS, &SERVICES)
-            .await?;
+    let router = server::with_health_and_reflection(
+        server::hardened(),
+        contracts::DESCRIPTORS,
+        &SERVICES,
+        status,
+    )
+    .await?;
     let api = Api::new(app);
     let router = router
         .add_service(

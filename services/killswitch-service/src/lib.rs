@@ -20,6 +20,7 @@ use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
 use service_kit::settings::SettingsError;
 use service_kit::shutdown::Shutdown;
+use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
 use tokio::net::TcpListener;
 
@@ -41,11 +42,13 @@ pub async fn serve(
         .map_err(|why| SettingsError(format!("watch.heartbeat: {why}")))?;
     let stream = StreamName::new("killswitch")?;
     let replica = Replica::open(Arc::clone(&dependencies.store.journal), stream).await?;
+    let status = StoreStatus::new(&dependencies.store, shutdown.clone()).with(&replica);
     let app = Arc::new(App::new(replica, dependencies.clock, heartbeat, shutdown.clone()));
-    let (router, _health) = server::with_health_and_reflection(
+    let router = server::with_health_and_reflection(
         server::hardened(),
         contracts::DESCRIPTORS,
         &["softlaunch.killswitch.v1.KillSwitchService"],
+        status,
     )
     .await?;
     let api =

@@ -21,6 +21,7 @@ use service_kit::peers::peer;
 use service_kit::propagation::Outgoing;
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
 use service_kit::shutdown::Shutdown;
+use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
 use tokio::net::TcpListener;
 
@@ -43,15 +44,17 @@ pub async fn serve(
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("rollout")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
+    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let outgoing = Outgoing::acting_as("rollout-service", Vec::new());
     let flag = peer("flag", &settings.peers.flag, outgoing.clone(), PEER_TIMEOUT)?;
     let gate = peer("gate", &settings.peers.gate, outgoing, PEER_TIMEOUT)?;
     let app = Arc::new(App { replica, clock, flag, gate, shutdown: shutdown.clone() });
     effects::run(Arc::clone(&app), shutdown.clone());
-    let (router, _health) = server::with_health_and_reflection(
+    let router = server::with_health_and_reflection(
         server::hardened(),
         contracts::DESCRIPTORS,
         &["softlaunch.rollout.v1.RolloutService"],
+        status,
     )
     .await?;
     let api = RolloutServiceServer::new(Api::new(app)).max_decoding_message_size(MESSAGE_SIZE_MAX);

@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use contracts::flag as pb;
 use contracts::flag::evaluation_service_client::EvaluationServiceClient;
 use contracts::flag::evaluation_service_server::{EvaluationService, EvaluationServiceServer};
+use service_kit::clock::real_now;
 use service_kit::propagation::current_traceparent;
 use service_kit::server::{MESSAGE_SIZE_MAX, hardened, serve, with_health_and_reflection};
 use service_kit::shutdown::{self, Shutdown, Trigger};
+use service_kit::status::StoreStatus;
 use service_kit::uncancelled::uncancelled;
+use store::{Location, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -51,8 +54,12 @@ impl Hosted {
         let stub = Stub { begun, done, go_on, shutdown: shutdown.clone() };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let (router, _health) =
-            with_health_and_reflection(hardened(), contracts::DESCRIPTORS, &[SERVICE])
+        let dir = tempfile::tempdir().expect("the temporary directory is writable");
+        let location = Location::Embedded(dir.path().to_owned());
+        let store = Store::open(&location, Arc::new(real_now)).await.expect("the store opens");
+        let status = StoreStatus::new(&store, shutdown.clone());
+        let router =
+            with_health_and_reflection(hardened(), contracts::DESCRIPTORS, &[SERVICE], status)
                 .await
                 .expect("the descriptors decode");
         let service = EvaluationServiceServer::new(stub.clone());

@@ -5,3 +5,4 @@ mod ending;
 mod hosted;
 mod refusing;
 mod showing;
+mod telling;

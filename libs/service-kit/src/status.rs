@@ -1,0 +1,205 @@
+//! What a service says of the store it stands on, as part of its health.
+//!
+//! The standard health service has an entry [`STORE`] besides the server's own and those of its
+//! services. It is `SERVING` while every journal of the service is followed, and `NOT_SERVING`
+//! while the store cannot be reached or has lost data: then answers may be stale and commands are
+//! refused, but the other entries stay `SERVING`, since what is answered from memory still is.
+//!
+//! `Check` looks when it is asked; `Watch` tells of changes within [`WATCH_INTERVAL`]. The
+//! answers carry metadata, which `grpcurl -v -d '{"service": "softlaunch.store"}' ADDRESS
+//! grpc.health.v1.Health/Check` shows:
+//!
+//! | key | value |
+//! |---|---|
+//! | `softlaunch-version` | the version of the service |
+//! | `softlaunch-store-durability` | what acknowledged data survives, e.g. `power-loss` |
+//! | `softlaunch-store-fact` | what that was judged by, e.g. `appendfsync always`; repeated |
+//! | `softlaunch-store-journal` | `NAME following`, `NAME stale: WHY` or `NAME data-lost: WHY`; repeated |
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::{Condition, Projection, Promise, Replica, Store};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_server::Health;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tonic_health::server::HealthService;
+
+use crate::shutdown::Shutdown;
+
+/// The name of the health entry that tells of the store.
+pub const STORE: &str = "softlaunch.store";
+/// Key of the service's version.
+pub const VERSION_KEY: &str = "softlaunch-version";
+/// Key of what acknowledged data survives.
+pub const DURABILITY_KEY: &str = "softlaunch-store-durability";
+/// Key of each fact that the durability was judged by.
+pub const FACT_KEY: &str = "softlaunch-store-fact";
+/// Key of how the service stands to each of its journals.
+pub const JOURNAL_KEY: &str = "softlaunch-store-journal";
+/// How often a watched entry is looked at.
+pub const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+const TEXT_LENGTH_MAX: usize = 300; // Of a value, so that all of them fit in one header list.
+const VALUES_MAX: usize = 16; // Of a repeated key, for the same reason.
+
+type Look = Arc<dyn Fn() -> (String, Condition) + Send + Sync>;
+
+/// What a service knows of its store. Cheap to clone.
+#[derive(Clone)]
+pub struct StoreStatus {
+    promise: Promise,
+    journals: Vec<Look>,
+    shutdown: Shutdown,
+}
+
+impl fmt::Debug for StoreStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreStatus").field("promise", &self.promise).finish_non_exhaustive()
+    }
+}
+
+impl StoreStatus {
+    /// Of a store as it was found when it was opened. Those who watch are let go at `shutdown`.
+    #[must_use]
+    pub fn new(store: &Store, shutdown: Shutdown) -> Self {
+        Self { promise: store.promise.clone(), journals: Vec::new(), shutdown }
+    }
+
+    /// Tells of the journal that `replica` follows, too.
+    #[must_use]
+    pub fn with<S: Projection>(mut self, replica: &Arc<Replica<S>>) -> Self {
+        let replica = Arc::clone(replica);
+        self.journals.push(Arc::new(move || (replica.stream().to_string(), replica.condition())));
+        self
+    }
+
+    fn answer(&self) -> HealthCheckResponse {
+        let following = self.journals.iter().all(|look| look().1 == Condition::Following);
+        let status = if following { ServingStatus::Serving } else { ServingStatus::NotServing };
+        HealthCheckResponse { status: status.into() }
+    }
+
+    fn tell(&self, metadata: &mut MetadataMap) {
+        let mut say = |key: &'static str, text: &str| {
+            if let Ok(value) = AsciiMetadataValue::try_from(visible(text)) {
+                metadata.append(key, value);
+            }
+        };
+        say(VERSION_KEY, env!("CARGO_PKG_VERSION"));
+        say(DURABILITY_KEY, &self.promise.level().to_string());
+        self.promise.facts().iter().take(VALUES_MAX).for_each(|fact| say(FACT_KEY, fact));
+        for look in self.journals.iter().take(VALUES_MAX) {
+            let (stream, condition) = look();
+            let words = match condition {
+                Condition::Following => "following".to_owned(),
+                Condition::Stale(why) => format!("stale: {why}"),
+                Condition::DataLost(why) => format!("data-lost: {why}"),
+            };
+            say(JOURNAL_KEY, &format!("{stream} {words}"));
+        }
+    }
+
+    /// What the entry says, now and after every change.
+    fn watch(&self) -> ReceiverStream<Result<HealthCheckResponse, Status>> {
+        let (tx, rx) = mpsc::channel(1);
+        let status = self.clone();
+        tokio::spawn(async move {
+            let mut said = None;
+            while !tx.is_closed() {
+                let answer = status.answer();
+                if said != Some(answer.status) {
+                    said = Some(answer.status);
+                    if tx.send(Ok(answer)).await.is_err() {
+                        return;
+                    }
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(WATCH_INTERVAL) => {}
+                    () = status.shutdown.clone().wait_owned() => return,
+                }
+            }
+        });
+        ReceiverStream::new(rx)
+    }
+}
+
+/// Text as a header may carry it.
+fn visible(text: &str) -> String {
+    let ascii = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    text.chars().take(TEXT_LENGTH_MAX).map(ascii).collect()
+}
+
+/// The standard health service with the entry of the store.
+#[derive(Debug)]
+pub(crate) struct TellingHealth {
+    pub(crate) services: HealthService,
+    pub(crate) store: StoreStatus,
+}
+
+type Watched = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Health for TellingHealth {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        if request.get_ref().service != STORE {
+            return self.services.check(request).await;
+        }
+        let mut response = Response::new(self.store.answer());
+        self.store.tell(response.metadata_mut());
+        Ok(response)
+    }
+
+    type WatchStream = Watched;
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Watched>, Status> {
+        if request.get_ref().service == STORE {
+            let mut response = Response::new(Box::pin(self.store.watch()) as Watched);
+            self.store.tell(response.metadata_mut());
+            return Ok(response);
+        }
+        let watched = self.services.watch(request).await?.into_inner();
+        let (tx, rx) = mpsc::channel(1);
+        let shutdown = self.store.shutdown.clone();
+        tokio::spawn(async move {
+            let passing_on = async {
+                let mut watched = std::pin::pin!(watched);
+                while let Some(answer) = watched.next().await {
+                    if tx.send(answer).await.is_err() {
+                        return;
+                    }
+                }
+            };
+            tokio::select! {
+                () = passing_on => {}
+                () = tx.closed() => {}
+                () = shutdown.wait_owned() => {}
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(rx))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_that_no_header_can_carry_is_made_to_fit() {
+        assert_eq!(visible("appendfsync\n\u{e9}ver"), "appendfsync??ver");
+        assert_eq!(visible(&"x".repeat(1_000)).len(), TEXT_LENGTH_MAX);
+    }
+}
