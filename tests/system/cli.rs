@@ -30,6 +30,7 @@ fn every_verb_has_help() {
         &["kill", "engage", "--help"],
         &["kill", "release", "--help"],
         &["kill", "status", "--help"],
+        &["doctor", "--help"],
         &["audit", "log", "--help"],
         &["audit", "verify", "--help"],
         &["audit", "export", "--help"],

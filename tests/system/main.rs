@@ -3,6 +3,7 @@
 mod allinone;
 mod audit;
 mod cli;
+mod doctor;
 mod journey;
 mod otlp;
 mod processes;

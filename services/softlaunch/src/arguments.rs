@@ -1,12 +1,14 @@
 //! The command line.
 
 mod audit;
+mod doctor;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditVerb, Journals, STREAMS};
+pub(crate) use doctor::DoctorArguments;
 
 /// Takes a pipeline from nobody to everybody, one safe step at a time.
 #[derive(Debug, Parser)]
@@ -71,6 +73,9 @@ pub(crate) enum Verb {
     /// Shows and verifies the journals: who did what, when and why.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Checks every service and its store, and says what would be right. Exit code 1 where
+    /// something fails.
+    Doctor(DoctorArguments),
     /// Runs the sample ingestion worker.
     SampleWorker(Box<ingestion_worker::worker::Arguments>),
 }

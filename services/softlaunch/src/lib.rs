@@ -44,7 +44,8 @@ pub async fn run(line: CommandLine) -> ExitCode {
         | Verb::Gate(_)
         | Verb::Kill(_)
         | Verb::Comms(_)
-        | Verb::Audit(_) => tracing::info_span!("softlaunch", otel.kind = "client"),
+        | Verb::Audit(_)
+        | Verb::Doctor(_) => tracing::info_span!("softlaunch", otel.kind = "client"),
     };
     let done = dispatch(line).instrument(span).await;
     let code = match done {
@@ -58,7 +59,8 @@ pub async fn run(line: CommandLine) -> ExitCode {
 fn default_filter(verb: &Verb) -> String {
     match verb {
         Verb::Up(_) => "info",
-        Verb::Demo(_) | Verb::SampleWorker(_) => "error",
+        // What a doctor finds is in its table.
+        Verb::Demo(_) | Verb::SampleWorker(_) | Verb::Doctor(_) => "error",
         Verb::Plan(_)
         | Verb::Rollout(_)
         | Verb::Flag(_)
@@ -85,6 +87,9 @@ async fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Verb::Gate(verb) => verbs::gate::run(verb, &connection()?, output).await,
         Verb::Kill(verb) => verbs::kill::run(verb, &connection()?, output).await,
         Verb::Audit(verb) => verbs::audit::run(verb, output).await,
+        Verb::Doctor(arguments) => {
+            verbs::doctor::run(arguments, line.endpoints.as_deref(), output).await
+        }
         Verb::Comms(verb) => verbs::comms::run(verb, &connection()?, output).await,
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod comms;
+pub(crate) mod doctor;
 pub(crate) mod flag;
 pub(crate) mod gate;
 pub(crate) mod kill;

@@ -42,6 +42,7 @@ async fn open(journals: &Journals) -> Result<Store, Failure> {
         StoreError::Unavailable(_)
         | StoreError::Corrupt(_)
         | StoreError::Lost { .. }
+        | StoreError::Diverged { .. }
         | StoreError::Settings(_) => Failure::refused(error.to_string()),
     })
 }

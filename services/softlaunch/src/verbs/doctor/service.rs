@@ -1,0 +1,135 @@
+//! What a service says of itself and of its store.
+
+use std::time::Duration;
+
+use service_kit::peers::channel;
+use service_kit::status::{DURABILITY_KEY, FACT_KEY, JOURNAL_KEY, STORE, VERSION_KEY};
+use tonic::metadata::MetadataMap;
+use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::{Check, Verdict, durability};
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+const OURS: &str = env!("CARGO_PKG_VERSION");
+
+/// Checks one service; what cannot be reached is not checked further.
+pub(super) async fn check(noun: &str, address: &str) -> Vec<Check> {
+    let unreachable = |why: String| {
+        let right = format!("a service at {address}: start it, or name another with --endpoints");
+        vec![Check::new(noun, "reachable", Verdict::Failure, why, right)]
+    };
+    let mut health = match channel(noun, address, TIMEOUT) {
+        Ok(channel) => HealthClient::new(channel),
+        Err(error) => return unreachable(error.to_string()),
+    };
+    let server = match ask(&mut health, "").await {
+        Ok((status, _)) => status,
+        Err(status) => return unreachable(words(&status)),
+    };
+    let mut checks = vec![Check::ok(noun, "reachable", address), serving(noun, server)];
+    match ask(&mut health, STORE).await {
+        Ok((status, metadata)) => checks.extend(of_store(noun, status, &metadata)),
+        Err(status) if status.code() == Code::NotFound => {
+            let right = "a service of this release: an older one does not tell";
+            checks.push(Check::new(noun, "store", Verdict::Warning, "does not tell", right));
+        }
+        Err(status) => {
+            let right = "an answer about its store";
+            checks.push(Check::new(noun, "store", Verdict::Failure, words(&status), right));
+        }
+    }
+    checks
+}
+
+type Client = HealthClient<tonic::transport::Channel>;
+
+async fn ask(health: &mut Client, service: &str) -> Result<(ServingStatus, MetadataMap), Status> {
+    let request = HealthCheckRequest { service: service.to_owned() };
+    let (metadata, answer, _) = health.check(request).await?.into_parts();
+    Ok((answer.status(), metadata))
+}
+
+fn words(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        text = error.to_string(); // The last one says what happened.
+        cause = error.source();
+    }
+    if text.is_empty() { format!("{:?}", status.code()) } else { text }
+}
+
+fn serving(noun: &str, status: ServingStatus) -> Check {
+    let found = status.as_str_name();
+    if status == ServingStatus::Serving {
+        return Check::ok(noun, "health", found);
+    }
+    Check::new(noun, "health", Verdict::Failure, found, "SERVING")
+}
+
+fn of_store(noun: &str, status: ServingStatus, metadata: &MetadataMap) -> Vec<Check> {
+    let all = |key: &str| {
+        let values = metadata.get_all(key).iter().filter_map(|value| value.to_str().ok());
+        values.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut checks = vec![version(noun, all(VERSION_KEY).first())];
+    let level = all(DURABILITY_KEY).into_iter().next().unwrap_or_default();
+    checks.push(durability(noun, &level, &all(FACT_KEY).join(", ")));
+    let journals = all(JOURNAL_KEY);
+    checks.extend(journals.iter().map(|told| journal(noun, told)));
+    let said = checks.iter().any(|one| one.verdict == Verdict::Failure);
+    if status != ServingStatus::Serving && !said {
+        let found = status.as_str_name();
+        checks.push(Check::new(noun, "store", Verdict::Failure, found, "SERVING"));
+    }
+    checks
+}
+
+fn version(noun: &str, found: Option<&String>) -> Check {
+    let found = found.map_or("not told", String::as_str);
+    if found == OURS {
+        return Check::ok(noun, "version", found);
+    }
+    let right = format!("{OURS}, as this command line");
+    Check::new(noun, "version", Verdict::Warning, found, right)
+}
+
+/// Reads `NAME following`, `NAME stale: WHY` or `NAME data-lost: WHY`.
+fn journal(noun: &str, told: &str) -> Check {
+    let right = match told.split_once(' ') {
+        Some((_, "following")) => return Check::ok(noun, "journal", told),
+        Some((_, rest)) if rest.starts_with("data-lost") => {
+            "the records that were acknowledged: restore the store from a copy that has them, \
+             compare with `softlaunch audit verify`, then restart the service"
+        }
+        _ => "a store that answers: commands are refused until it does",
+    };
+    Check::new(noun, "journal", Verdict::Failure, told, right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_is_stale_or_lost_data_fails_and_says_what_to_do() {
+        assert_eq!(journal("flag", "flag following").verdict, Verdict::Ok);
+        let stale = journal("flag", "flag stale: store unavailable: refused");
+        assert_eq!(stale.verdict, Verdict::Failure);
+        assert!(stale.right.contains("a store that answers"), "{}", stale.right);
+        let lost = journal("flag", "flag data-lost: stream flag is at version 1");
+        assert!(lost.right.contains("restore the store"), "{}", lost.right);
+        assert_eq!(journal("flag", "").verdict, Verdict::Failure);
+    }
+
+    #[test]
+    fn a_store_that_says_not_serving_without_a_reason_fails_all_the_same() {
+        let checks = of_store("flag", ServingStatus::NotServing, &MetadataMap::new());
+        assert!(checks.iter().any(|one| one.verdict == Verdict::Failure), "{checks:?}");
+        let version = checks.iter().find(|one| one.check == "version").unwrap();
+        assert_eq!((version.verdict, version.found.as_str()), (Verdict::Warning, "not told"));
+    }
+}
