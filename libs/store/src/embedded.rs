@@ -4,6 +4,7 @@
 
 mod counters;
 mod expiry;
+mod group;
 mod journal;
 mod leases;
 mod quotas;

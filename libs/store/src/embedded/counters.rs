@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use redb::{ReadableTable as _, WriteTransaction};
 use vocab::Timestamp;
 
-use crate::counters::{Added, Batch, Bucket, Change, Counters, Reading, Scope, Window};
+use crate::counters::{Added, Batch, Change, Counters, Reading, Scope, Window};
 use crate::error::StoreError;
 use crate::record::Hash;
 
 use super::EmbeddedStore;
 use super::expiry::{self, Item};
+use super::group::Group;
 use super::tables::{BATCHES, COUNTS, GAUGES, failed};
 
 #[async_trait]
@@ -25,22 +26,14 @@ impl Counters for EmbeddedStore {
         changes: &[Change],
     ) -> Result<Added, StoreError> {
         let (scope, batch, changes) = (scope.clone(), batch.clone(), changes.to_vec());
-        let work = move |transaction: &WriteTransaction, now: Timestamp| {
+        let work = move |group: &mut Group<'_>| {
+            let (transaction, now) = (group.transaction(), group.now());
             if let Some(contents) = counted(transaction, &scope, &batch, now)? {
                 let same = contents == batch.contents;
                 return Ok(if same { Added::Duplicate } else { Added::Reused });
             }
             keep(transaction, &scope, &batch, now.plus(remember))?;
-            for change in &changes {
-                match change {
-                    Change::Add { bucket, field, by } => {
-                        count(transaction, &scope, bucket, field, *by, now)?;
-                    }
-                    Change::Set { gauge, value, at } => {
-                        set(transaction, &scope, gauge, Reading { value: *value, at: *at })?;
-                    }
-                }
-            }
+            apply(transaction, &scope, &changes, now)?;
             Ok(Added::Counted)
         };
         self.writer.write(work).await
@@ -117,34 +110,41 @@ fn keep(
     expiry::keep(transaction, Item::Batch { scope, id }, until)
 }
 
-fn count(
+/// Applies changes: each table is opened once, each bucket kept once.
+fn apply(
     transaction: &WriteTransaction,
     scope: &Scope,
-    bucket: &Bucket,
-    field: &str,
-    by: u64,
+    changes: &[Change],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let (scope, series, start_ms) =
-        (scope.as_str(), bucket.series.as_str(), bucket.start.as_millis());
-    let key = (scope, series, start_ms, field);
-    let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
-    let before = counts.get(key).map_err(failed)?.map_or(0, |count| count.value());
-    counts.insert(key, before.saturating_add(by)).map_err(failed)?;
-    expiry::keep(transaction, Item::Bucket { scope, series, start_ms }, now.plus(bucket.keep))
-}
-
-fn set(
-    transaction: &WriteTransaction,
-    scope: &Scope,
-    gauge: &str,
-    reading: Reading,
-) -> Result<(), StoreError> {
-    let mut gauges = transaction.open_table(GAUGES).map_err(failed)?;
-    let known = gauges.get((scope.as_str(), gauge)).map_err(failed)?.map(|known| known.value());
-    let offered = (reading.at.as_millis(), reading.value);
-    if known.is_none_or(|known| offered > known) {
-        gauges.insert((scope.as_str(), gauge), offered).map_err(failed)?;
+    let mut buckets = BTreeMap::new();
+    {
+        let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
+        let mut gauges = transaction.open_table(GAUGES).map_err(failed)?;
+        for change in changes {
+            match change {
+                Change::Add { bucket, field, by } => {
+                    let (series, start_ms) = (bucket.series.as_str(), bucket.start.as_millis());
+                    let key = (scope.as_str(), series, start_ms, field.as_str());
+                    let before = counts.get(key).map_err(failed)?.map_or(0, |it| it.value());
+                    counts.insert(key, before.saturating_add(*by)).map_err(failed)?;
+                    let keep: &mut Duration = buckets.entry((series, start_ms)).or_default();
+                    *keep = bucket.keep.max(*keep);
+                }
+                Change::Set { gauge, value, at } => {
+                    let key = (scope.as_str(), gauge.as_str());
+                    let known = gauges.get(key).map_err(failed)?.map(|known| known.value());
+                    let offered = (at.as_millis(), *value);
+                    if known.is_none_or(|known| offered > known) {
+                        gauges.insert(key, offered).map_err(failed)?;
+                    }
+                }
+            }
+        }
+    }
+    for ((series, start_ms), keep) in buckets {
+        let item = Item::Bucket { scope: scope.as_str(), series, start_ms };
+        expiry::keep(transaction, item, now.plus(keep))?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What is kept for a time only, and dropped a little at a time as other things are written.
 
+use std::time::Duration;
+
 use redb::{ReadableTable as _, WriteTransaction};
 use vocab::Timestamp;
 
@@ -66,9 +68,27 @@ pub(super) fn keep(
     Ok(())
 }
 
-/// Drops what is over at `now`, looking at a bounded number of entries.
-pub(super) fn purge(transaction: &WriteTransaction, now: Timestamp) -> Result<(), StoreError> {
-    for (due_ms, kind, owner, name, start) in take_due(transaction, now)? {
+/// How long a look at what is over stays good: what is kept for a shorter time than this may stay
+/// as much longer.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Drops what is over at `now`, looking at a bounded number of entries. Returns when to look next.
+pub(super) fn purge(
+    transaction: &WriteTransaction,
+    now: Timestamp,
+) -> Result<Timestamp, StoreError> {
+    let taken = take_due(transaction, now)?;
+    let next = if taken.len() < PURGE_MAX { now.plus(LOOK_EVERY) } else { now };
+    drop_due(transaction, taken, now)?;
+    Ok(next)
+}
+
+fn drop_due(
+    transaction: &WriteTransaction,
+    taken: Vec<Due>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for (due_ms, kind, owner, name, start) in taken {
         let key = (kind, owner.as_str(), name.as_str(), start);
         let mut kept = transaction.open_table(KEPT).map_err(failed)?;
         let until = kept.get(key).map_err(failed)?.map_or(due_ms, |until| until.value());

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redb::{ReadableTable, WriteTransaction};
-use vocab::Timestamp;
+use redb::ReadableTable;
 
 use crate::chain;
 use crate::error::{AppendError, StoreError};
@@ -14,6 +13,7 @@ use crate::record::{Hash, Record, StreamName, Version};
 
 use super::EmbeddedStore;
 use super::expiry::{self, Item};
+use super::group::Group;
 use super::tables::{RECORDS, REQUESTS, failed};
 
 /// 24 hours are promised; a report may come again for as long as it may be late, a week.
@@ -28,16 +28,23 @@ impl Journal for EmbeddedStore {
         let (expected, sealed) = (append.expected, chain::seal(append));
         // Encoded here, so that the one thread that writes has the less to do.
         let rows: Vec<_> = sealed.records.iter().map(|one| (one.version, one.encode())).collect();
-        let work = move |transaction: &WriteTransaction, now: Timestamp| {
-            match repeated_or_free(transaction, &stream, expected, request.as_ref()) {
+        let work = move |group: &mut Group<'_>| {
+            match repeated_or_free(group, &stream, expected, request.as_ref()) {
                 Ok(None) => {}
                 Ok(Some(first)) => return Ok(Ok(first)),
                 Err(refusal) => return Ok(Err(refusal)), // Nothing is written yet.
             }
-            write(transaction, &stream, &rows)?;
+            let records = group.records()?;
+            for (version, record) in &rows {
+                let key = (stream.as_str(), *version);
+                records.insert(key, record.as_slice()).map_err(failed)?;
+            }
+            if let Some(last) = sealed.records.last() {
+                group.move_head(&stream, chain::head_at(last));
+            }
             if let Some(request) = &request {
                 let first = (expected.version + 1, rows.len() as u64);
-                remember(transaction, &stream, request, first, now)?;
+                remember(group, &stream, request, first)?;
             }
             Ok(Ok(sealed))
         };
@@ -115,19 +122,18 @@ impl Journal for EmbeddedStore {
 /// The first answer where the request was carried out before; nothing where the stream ends as
 /// expected; a refusal otherwise.
 fn repeated_or_free(
-    transaction: &WriteTransaction,
+    group: &mut Group<'_>,
     stream: &StreamName,
     expected: Head,
     request: Option<&RequestKey>,
 ) -> Result<Option<Appended>, AppendError> {
-    let records = transaction.open_table(RECORDS).map_err(failed)?;
     if let Some(request) = request {
-        let requests = transaction.open_table(REQUESTS).map_err(failed)?;
-        if let Some(first) = repetition(&requests, &records, stream, request)? {
+        let requests = group.transaction().open_table(REQUESTS).map_err(failed)?;
+        if let Some(first) = repetition(&requests, group.records()?, stream, request)? {
             return Ok(Some(first));
         }
     }
-    let head = head(&records, stream)?;
+    let head = group.head(stream, |records| head(records, stream))?;
     if head.version != expected.version {
         let (expected, actual) = (expected.version, head.version);
         return Err(AppendError::Conflict { expected, actual });
@@ -136,31 +142,19 @@ fn repeated_or_free(
     Ok(None)
 }
 
-fn write(
-    transaction: &WriteTransaction,
-    stream: &StreamName,
-    rows: &[(Version, Vec<u8>)],
-) -> Result<(), StoreError> {
-    let mut table = transaction.open_table(RECORDS).map_err(failed)?;
-    for (version, record) in rows {
-        table.insert((stream.as_str(), *version), record.as_slice()).map_err(failed)?;
-    }
-    Ok(())
-}
-
 /// Keeps the answer to a request: its first version and its number of records.
 fn remember(
-    transaction: &WriteTransaction,
+    group: &Group<'_>,
     stream: &StreamName,
     request: &RequestKey,
     (first, count): (Version, u64),
-    now: Timestamp,
 ) -> Result<(), StoreError> {
+    let transaction = group.transaction();
     let key = (stream.as_str(), request.id.as_str());
     let mut requests = transaction.open_table(REQUESTS).map_err(failed)?;
     requests.insert(key, (&request.digest.0, first, count)).map_err(failed)?;
     let item = Item::Request { stream: stream.as_str(), id: &request.id };
-    expiry::keep(transaction, item, now.plus(REQUEST_KEPT))
+    expiry::keep(transaction, item, group.now().plus(REQUEST_KEPT))
 }
 
 /// The answer to a request carried out before.

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redb::{ReadableTable as _, WriteTransaction};
+use redb::ReadableTable as _;
 use tokio::time::Instant;
 
 use crate::error::StoreError;
 use crate::leases::{Lease, Leases};
 
 use super::EmbeddedStore;
+use super::group::Group;
 use super::tables::{FENCES, failed};
 
 const TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60); // Nobody is away for longer.
@@ -51,11 +52,11 @@ impl Leases for EmbeddedStore {
         }
         let (name, holder) = (name.to_owned(), holder.to_owned());
         let held = Arc::clone(&self.held);
-        let work = move |transaction: &WriteTransaction, _now| {
+        let work = move |group: &mut Group<'_>| {
             if let Some(answer) = held.renew(&name, &holder, ttl) {
                 return Ok(answer); // Another caller was first in the queue.
             }
-            let mut fences = transaction.open_table(FENCES).map_err(failed)?;
+            let mut fences = group.transaction().open_table(FENCES).map_err(failed)?;
             let last = fences.get(name.as_str()).map_err(failed)?.map_or(0, |last| last.value());
             fences.insert(name.as_str(), last + 1).map_err(failed)?;
             let lease = Lease { name: name.clone(), holder, fence: last + 1 };

@@ -20,7 +20,8 @@ impl Quotas for EmbeddedStore {
     async fn take(&self, quota: &Quota, upload: &UploadId) -> Result<Taken, StoreError> {
         let (day, limit, upload) = (Day::of(quota), quota.limit, upload.clone());
         self.writer
-            .write(move |transaction, now| {
+            .write(move |group| {
+                let (transaction, now) = (group.transaction(), group.now());
                 let used = day.used(transaction)?;
                 if day.holds(transaction, &upload)? {
                     return Ok(Taken { granted: true, used });
@@ -39,7 +40,8 @@ impl Quotas for EmbeddedStore {
     async fn release(&self, quota: &Quota, upload: &UploadId) -> Result<Taken, StoreError> {
         let (day, upload) = (Day::of(quota), upload.clone());
         self.writer
-            .write(move |transaction, now| {
+            .write(move |group| {
+                let (transaction, now) = (group.transaction(), group.now());
                 let used = day.used(transaction)?;
                 if !day.holds(transaction, &upload)? {
                     return Ok(Taken { granted: false, used });

@@ -60,6 +60,10 @@ pub(super) fn create(database: &Database) -> Result<(), StoreError> {
 pub(super) fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
     let mut transaction = database.begin_write().map_err(failed)?;
     transaction.set_durability(Durability::Immediate).map_err(failed)?;
+    #[cfg(feature = "seeded-bugs")]
+    if crate::seeded::is_active(crate::seeded::ACKNOWLEDGE_BEFORE_FSYNC) {
+        transaction.set_durability(Durability::None).map_err(failed)?;
+    }
     Ok(transaction)
 }
 
