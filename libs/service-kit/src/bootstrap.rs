@@ -49,9 +49,10 @@ impl Dependencies {
     pub async fn connect(store: &StoreSettings, clock: &ClockSettings) -> Result<Self, Error> {
         let clock = clock.clock()?;
         let location = Location::parse(&store.location)?;
-        let wanted = store.durability()?;
-        let store = Store::open(&location, Arc::new(crate::clock::real_now)).await?;
-        store.promise.require(wanted)?;
+        let options = store.options()?;
+        let real_now = Arc::new(crate::clock::real_now);
+        let store = Store::open_with(&location, real_now, &options).await?;
+        store.promise.require(options.durability)?;
         let (survives, facts) = (store.promise.level(), store.promise.facts().join(", "));
         if survives < Durability::PowerLoss {
             tracing::warn!(%location, %survives, facts, "a power cut may lose what is acknowledged");
@@ -141,7 +142,13 @@ mod tests {
     use test_kit::RedisServer;
 
     async fn connect(location: String, durability: &str) -> Result<Dependencies, String> {
-        let store = StoreSettings { location, durability: durability.to_owned() };
+        let store = StoreSettings {
+            location,
+            durability: durability.to_owned(),
+            tls_ca_file: String::new(),
+            tls_cert_file: String::new(),
+            tls_key_file: String::new(),
+        };
         let clock = ClockSettings { demo_origin: String::new(), demo_factor: 1 };
         Dependencies::connect(&store, &clock).await.map_err(|error| error.to_string())
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use store::Durability;
+use store::{Durability, Options, TlsFiles};
 use vocab::Timestamp;
 
 use crate::clock::{Clock, Demo};
@@ -69,10 +69,16 @@ pub struct PeerSettings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSettings {
-    /// `embedded:DIRECTORY` or `redis://...`.
+    /// `embedded:DIRECTORY` or a URL of Redis.
     pub location: String,
-    /// What acknowledged data must survive: `power-loss` or `process-crash`.
+    /// What acknowledged data must survive: `power-loss`, `process-crash` or e.g. `1-copies`.
     pub durability: String,
+    /// PEM file of the authority that Redis is trusted by; those of the system where empty.
+    pub tls_ca_file: String,
+    /// PEM file of the certificate shown to Redis; none where empty.
+    pub tls_cert_file: String,
+    /// PEM file of that certificate's key.
+    pub tls_key_file: String,
 }
 
 impl StoreSettings {
@@ -83,6 +89,20 @@ impl StoreSettings {
     pub fn durability(&self) -> Result<Durability, SettingsError> {
         Durability::parse(&self.durability)
             .map_err(|why| SettingsError(format!("store.durability: {why}")))
+    }
+
+    /// How the store is opened.
+    ///
+    /// # Errors
+    /// As [`durability`](Self::durability).
+    pub fn options(&self) -> Result<Options, SettingsError> {
+        let file = |path: &str| (!path.is_empty()).then(|| PathBuf::from(path));
+        let tls = TlsFiles {
+            authority: file(&self.tls_ca_file),
+            certificate: file(&self.tls_cert_file),
+            key: file(&self.tls_key_file),
+        };
+        Ok(Options { durability: self.durability()?, tls })
     }
 }
 

@@ -1,56 +1,79 @@
 //! What a store promises of what it has acknowledged, and how that is known.
 
+mod redis;
+
 use std::fmt;
 
 use vocab::Invalid;
 
 use crate::error::StoreError;
 
-/// What acknowledged data survives, least first. None of them survives the loss of the disk.
+pub(crate) use redis::{Confirmation, Server};
+
+const COPIES_MAX: u8 = 9;
+
+/// What acknowledged data survives, least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Durability {
     /// The end of a service, and nothing else: Redis without an append-only file, or one that
     /// evicts. Never enough.
     Memory,
-    /// The crash of any process. A crash of the operating system or a power cut loses what was
-    /// acknowledged in the last second or two: Redis with `appendfsync everysec`.
+    /// The crash of any process that is then started again on its disk. A crash of the operating
+    /// system, a power cut or a failover to a replica loses what was acknowledged in the last
+    /// second or two: Redis with `appendfsync everysec`, or with automatic failover.
     ProcessCrash,
     /// Besides that, a crash of the operating system and a power cut, on a disk that tells the
-    /// truth: on disk before acknowledged. Holds for a single primary: a failover to a copy may
-    /// lose what the copy did not have yet.
+    /// truth: on disk before acknowledged. Not the loss of the disk.
     PowerLoss,
+    /// Besides that, the loss of the primary and its disk, where one of so many replicas takes
+    /// over: they confirm every write before it is acknowledged. 1 to 9.
+    Copies(u8),
 }
 
 impl Durability {
-    /// Reads `power-loss` or `process-crash`: what may be asked of a store.
+    /// Reads `power-loss`, `process-crash` or, e.g., `1-copies`: what may be asked of a store.
     ///
     /// # Errors
     /// Says what is right.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let copies = || text.strip_suffix("-copies")?.parse().ok();
         match text {
             "power-loss" => Ok(Self::PowerLoss),
             "process-crash" => Ok(Self::ProcessCrash),
-            _ => Err(Invalid::new(format!(
-                "`{}` is not a durability: expected power-loss or process-crash",
-                vocab::excerpt(text)
-            ))),
+            _ => match copies() {
+                Some(copies @ 1..=COPIES_MAX) => Ok(Self::Copies(copies)),
+                Some(_) | None => Err(Invalid::new(format!(
+                    "`{}` is not a durability: expected power-loss or process-crash, or 1-copies to \
+                     {COPIES_MAX}-copies",
+                    vocab::excerpt(text)
+                ))),
+            },
+        }
+    }
+
+    fn copies(self) -> u8 {
+        match self {
+            Self::Copies(copies) => copies,
+            Self::Memory | Self::ProcessCrash | Self::PowerLoss => 0,
         }
     }
 }
 
 impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Memory => "memory",
-            Self::ProcessCrash => "process-crash",
-            Self::PowerLoss => "power-loss",
-        })
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::ProcessCrash => f.write_str("process-crash"),
+            Self::PowerLoss => f.write_str("power-loss"),
+            Self::Copies(copies) => write!(f, "{copies}-copies"),
+        }
     }
 }
 
-/// What a store was found to promise when it was opened.
+/// What a store was found to promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promise {
+    best: Durability,
     facts: Vec<String>,
     shortfalls: Vec<Shortfall>,
 }
@@ -65,40 +88,9 @@ struct Shortfall {
 impl Promise {
     /// What the embedded store promises: its writer answers after the commit is on disk.
     pub(crate) fn embedded() -> Self {
-        let facts = vec!["embedded store: fsync before acknowledge".to_owned()];
-        Self { facts, shortfalls: Vec::new() }
-    }
-
-    /// What a Redis server of `version` promises, by the answers to `CONFIG GET`: the value, or
-    /// why it is not known.
-    pub(crate) fn of_redis(version: &str, ask: impl Fn(&str) -> Result<String, String>) -> Self {
-        use Durability::{Memory, ProcessCrash};
-        let mut promise = Self { facts: vec![format!("redis {version}")], shortfalls: Vec::new() };
-        for (setting, wanted, otherwise) in [
-            ("appendonly", "yes", Memory),
-            ("appendfsync", "always", ProcessCrash),
-            ("no-appendfsync-on-rewrite", "no", ProcessCrash),
-            ("maxmemory-policy", "noeviction", Memory),
-        ] {
-            let (level, remedy) = match ask(setting) {
-                Ok(found) => {
-                    promise.facts.push(format!("{setting} {found}"));
-                    if found == wanted {
-                        continue;
-                    }
-                    (otherwise, format!("{setting} is {found}: set it to {wanted}"))
-                }
-                Err(why) => {
-                    promise.facts.push(format!("{setting} unknown"));
-                    let remedy = format!(
-                        "{setting} is not known ({why}): allow the user `CONFIG GET`, where it is \
-                         {wanted}"
-                    );
-                    (ProcessCrash, remedy)
-                }
-            };
-            promise.shortfalls.push(Shortfall { level, remedy });
-        }
+        let mut promise = Self::nothing_short_of(Durability::PowerLoss);
+        promise.facts.push("embedded store: fsync before acknowledge".to_owned());
+        promise.limit(Durability::PowerLoss, "an embedded store is one copy: use Redis");
         promise
     }
 
@@ -107,7 +99,7 @@ impl Promise {
     #[must_use]
     pub fn level(&self) -> Durability {
         let levels = self.shortfalls.iter().map(|one| one.level);
-        levels.min().unwrap_or(Durability::PowerLoss)
+        levels.min().unwrap_or(self.best).min(self.best)
     }
 
     /// What the level was judged by, e.g. `appendfsync always`.
@@ -127,13 +119,30 @@ impl Promise {
         }
         let short = self.shortfalls.iter().filter(|one| one.level < wanted);
         let mut remedies = short.map(|one| one.remedy.clone()).collect::<Vec<_>>().join("; ");
-        if level == Durability::ProcessCrash {
-            remedies.push_str(", or allow store.durability = \"process-crash\"");
+        if level > Durability::Memory {
+            remedies.push_str(&format!(", or allow store.durability = \"{level}\""));
         }
         Err(StoreError::Settings(format!(
             "acknowledged data would survive {level} only, and store.durability asks for {wanted}: \
              {remedies}"
         )))
+    }
+
+    fn nothing_short_of(best: Durability) -> Self {
+        Self { best, facts: Vec::new(), shortfalls: Vec::new() }
+    }
+
+    fn limit(&mut self, level: Durability, remedy: &str) {
+        let shortfall = Shortfall { level, remedy: remedy.to_owned() };
+        if !self.shortfalls.contains(&shortfall) {
+            self.shortfalls.push(shortfall);
+        }
+    }
+
+    fn say(&mut self, fact: String) {
+        if !self.facts.contains(&fact) {
+            self.facts.push(fact);
+        }
     }
 }
 
@@ -141,66 +150,14 @@ impl Promise {
 mod tests {
     use super::*;
 
-    fn redis(settings: [&str; 4]) -> Promise {
-        Promise::of_redis("7.0.15", |name| {
-            let names =
-                ["appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy"];
-            let at = names.iter().position(|one| *one == name);
-            match at.map(|at| settings[at]) {
-                Some("?") | None => Err("NOPERM".to_owned()),
-                Some(value) => Ok(value.to_owned()),
-            }
-        })
-    }
-
-    #[test]
-    fn a_level_is_the_least_of_what_every_setting_allows() {
-        use Durability::{Memory, PowerLoss, ProcessCrash};
-        for (settings, level) in [
-            (["yes", "always", "no", "noeviction"], PowerLoss),
-            (["yes", "everysec", "no", "noeviction"], ProcessCrash),
-            (["yes", "no", "no", "noeviction"], ProcessCrash),
-            (["yes", "always", "yes", "noeviction"], ProcessCrash),
-            (["no", "always", "no", "noeviction"], Memory),
-            (["yes", "always", "no", "allkeys-lru"], Memory),
-            (["?", "?", "?", "?"], ProcessCrash),
-            (["no", "?", "?", "?"], Memory),
-        ] {
-            assert_eq!(redis(settings).level(), level, "{settings:?}");
-        }
-        assert_eq!(Promise::embedded().level(), PowerLoss);
-        assert!(Memory < ProcessCrash && ProcessCrash < PowerLoss);
-    }
-
-    #[test]
-    fn a_refusal_names_what_falls_short_and_the_way_out_where_there_is_one() {
-        let everysec = redis(["yes", "everysec", "no", "noeviction"]);
-        let refusal = everysec.require(Durability::PowerLoss).unwrap_err().to_string();
-        assert!(
-            refusal.contains(
-                "appendfsync is everysec: set it to always, or allow store.durability = \
-                 \"process-crash\""
-            ),
-            "{refusal}"
-        );
-        everysec.require(Durability::ProcessCrash).unwrap();
-
-        let none = redis(["no", "everysec", "no", "noeviction"]);
-        let refusal = none.require(Durability::ProcessCrash).unwrap_err().to_string();
-        assert!(refusal.contains("appendonly is no: set it to yes"), "{refusal}");
-        assert!(!refusal.contains("everysec") && !refusal.contains("or allow"), "{refusal}");
-
-        let silent = redis(["?", "?", "?", "?"]);
-        let refusal = silent.require(Durability::PowerLoss).unwrap_err().to_string();
-        assert!(refusal.contains("not known (NOPERM)"), "{refusal}");
-        assert!(silent.facts().contains(&"appendfsync unknown".to_owned()));
-        silent.require(Durability::ProcessCrash).unwrap();
-    }
-
     #[test]
     fn only_what_is_worth_asking_for_can_be_asked_for() {
-        for level in [Durability::ProcessCrash, Durability::PowerLoss] {
+        for level in [Durability::ProcessCrash, Durability::PowerLoss, Durability::Copies(2)] {
             assert_eq!(Durability::parse(&level.to_string()), Ok(level));
+        }
+        for wrong in ["0-copies", "10-copies", "-copies", "300-copies"] {
+            let refusal = Durability::parse(wrong).unwrap_err().to_string();
+            assert!(refusal.contains("1-copies to 9-copies"), "{refusal}");
         }
         let refusal = Durability::parse("memory").unwrap_err().to_string();
         assert!(refusal.contains("power-loss or process-crash"), "{refusal}");

@@ -26,9 +26,10 @@ pub use durability::{Durability, Promise};
 pub use error::{AppendError, StoreError};
 pub use journal::{Append, Appended, Head, Journal, RequestKey};
 pub use leases::{Lease, Leases};
-pub use open::{Clock, Location};
+pub use open::{Clock, Location, Options, TlsFiles};
 pub use quotas::{Quota, Quotas, Taken};
 pub use record::{Draft, Hash, Record, StreamName, Version};
+pub use redis_store::RedisAddress;
 pub use replica::{Command, Condition, Executed, Projection, Replica, Snapshot, WriteError};
 
 /// A store, opened. Cheap to clone.
@@ -44,4 +45,5 @@ pub struct Store {
     pub leases: Arc<dyn Leases>,
     /// What it promises of what it has acknowledged, as found when it was opened.
     pub promise: Promise,
+    probe: Arc<dyn open::Probe>,
 }

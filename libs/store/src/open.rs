@@ -4,52 +4,78 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+use async_trait::async_trait;
 use vocab::{Invalid, Timestamp};
 
-use crate::durability::Promise;
+use crate::durability::{Durability, Promise};
 use crate::embedded::EmbeddedStore;
 use crate::error::StoreError;
-use crate::redis_store::RedisStore;
+use crate::redis_store::{RedisAddress, RedisStore};
 use crate::{Counters, Journal, Leases, Quotas, Store};
 
 /// Tells the time. The embedded store drops by it what is over; Redis has a clock of its own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Where a store is. Prints without the password.
+/// Where a store is. Prints without passwords.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {
     /// A directory that this process has to itself.
     Embedded(PathBuf),
-    /// The URL of a Redis server, 7.0 or later.
-    Redis(String),
+    /// A Redis deployment, 7.0 or later, or Valkey.
+    Redis(RedisAddress),
+}
+
+/// What a store is opened for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// What acknowledged data must survive: Redis is asked to confirm every write where it would
+    /// answer too soon for that. What it comes to says [`Promise::require`].
+    pub durability: Durability,
+    /// What TLS goes by, where the location is spoken to over TLS.
+    pub tls: TlsFiles,
+}
+
+/// PEM files for TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificates of the authorities that are trusted, and no others; those of the system
+    /// where there is none.
+    pub authority: Option<PathBuf>,
+    /// The certificate that this client shows; needs a key.
+    pub certificate: Option<PathBuf>,
+    /// The certificate's private key.
+    pub key: Option<PathBuf>,
+}
+
+/// Tells what a store promises, at the time it is asked.
+#[async_trait]
+pub(crate) trait Probe: Send + Sync + fmt::Debug {
+    /// Asks.
+    async fn probe(&self) -> Result<Promise, StoreError>;
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { durability: Durability::PowerLoss, tls: TlsFiles::default() }
+    }
 }
 
 impl Location {
-    /// Reads `embedded:DIR` or `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`.
+    /// Reads `embedded:DIR` or the URL of Redis: `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]` for
+    /// one server, `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT],.../NAME[/DB]` for the primary
+    /// that sentinels know as NAME, `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT],...` for a
+    /// cluster; each with `rediss` for TLS. User and password are those of the servers; those of
+    /// the sentinels are `?sentinel_user=USER&sentinel_password=PASSWORD` at the end.
     ///
     /// # Errors
     /// Says what is right, and never repeats a password.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        if let Some(dir) = text.strip_prefix("embedded:") {
-            if dir.is_empty() {
-                return Err(Invalid::new(
-                    "no directory after `embedded:`: expected e.g. embedded:/var/lib/softlaunch",
-                ));
-            }
-            return Ok(Self::Embedded(dir.into()));
-        }
-        if text.starts_with("rediss://") {
-            return Err(Invalid::new(
-                "Redis over TLS is not built in: expected redis:// and, where the network is not \
-                 trusted, a tunnel",
-            ));
-        }
-        match text.starts_with("redis://").then(|| text.into_connection_info()) {
-            Some(Ok(_)) => Ok(Self::Redis(text.to_owned())),
-            Some(Err(_)) => Err(Invalid::new(
-                "not a Redis URL: expected redis://HOST:PORT or redis://USER:PASSWORD@HOST:PORT/DB",
-            )), // The library's own words could repeat the URL, and with it the password.
+        match text.strip_prefix("embedded:") {
+            Some("") => Err(Invalid::new(
+                "no directory after `embedded:`: expected e.g. embedded:/var/lib/softlaunch",
+            )),
+            Some(dir) => Ok(Self::Embedded(dir.into())),
+            None if text.starts_with("redis") => RedisAddress::parse(text).map(Self::Redis),
             None => Err(Invalid::new(
                 "not a store: expected embedded:DIR for one process or redis://HOST:PORT for any \
                  number of replicas",
@@ -62,10 +88,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded(dir) => write!(f, "embedded:{}", dir.display()),
-            Self::Redis(url) => match url.as_str().into_connection_info() {
-                Ok(info) => write!(f, "redis://{}/{}", address(&info), info.redis_settings().db()),
-                Err(_) => f.write_str("redis://?"),
-            },
+            Self::Redis(address) => write!(f, "{address}"),
         }
     }
 }
@@ -76,20 +99,33 @@ impl fmt::Debug for Location {
     }
 }
 
-fn address(info: &ConnectionInfo) -> String {
-    if let ConnectionAddr::Tcp(host, port) = info.addr() {
-        return format!("{host}:{port}");
+#[async_trait]
+impl Probe for EmbeddedStore {
+    async fn probe(&self) -> Result<Promise, StoreError> {
+        Ok(Promise::embedded())
     }
-    "?".to_owned()
 }
 
 impl Store {
-    /// Opens the store at `location`; an embedded one is made where there is none.
+    /// Opens the store at `location` with the default options; an embedded one is made where there
+    /// is none.
     ///
     /// # Errors
     /// `InUse` where another process holds the directory, `Unavailable` where Redis does not
     /// answer, `Settings` where the location cannot be used at all.
     pub async fn open(location: &Location, clock: Clock) -> Result<Self, StoreError> {
+        Self::open_with(location, clock, &Options::default()).await
+    }
+
+    /// Opens the store at `location` as [`open`](Self::open) does, for what `options` say.
+    ///
+    /// # Errors
+    /// As `open`; `Settings` where TLS files cannot be used.
+    pub async fn open_with(
+        location: &Location,
+        clock: Clock,
+        options: &Options,
+    ) -> Result<Self, StoreError> {
         match location {
             Location::Embedded(dir) => {
                 let dir = dir.clone();
@@ -99,8 +135,8 @@ impl Store {
                 })??;
                 Ok(Self::of(Arc::new(store), Promise::embedded()))
             }
-            Location::Redis(url) => {
-                let (store, promise) = RedisStore::open(url).await?;
+            Location::Redis(address) => {
+                let (store, promise) = RedisStore::open(address, options).await?;
                 Ok(Self::of(Arc::new(store), promise))
             }
         }
@@ -119,16 +155,25 @@ impl Store {
         Self::open(location, clock).await
     }
 
+    /// Asks again what the store promises now: the settings of a server may change under it.
+    ///
+    /// # Errors
+    /// `Unavailable` where it does not answer, `Settings` where it is not what it was.
+    pub async fn probe(&self) -> Result<Promise, StoreError> {
+        self.probe.probe().await
+    }
+
     fn of<S>(store: Arc<S>, promise: Promise) -> Self
     where
-        S: Journal + Counters + Quotas + Leases + 'static,
+        S: Journal + Counters + Quotas + Leases + Probe + 'static,
     {
         Self {
             journal: store.clone(),
             counters: store.clone(),
             quotas: store.clone(),
-            leases: store,
+            leases: store.clone(),
             promise,
+            probe: store,
         }
     }
 }
@@ -151,7 +196,7 @@ mod tests {
         for (bad, right) in [
             ("", "embedded:DIR"),
             ("embedded:", "embedded:/var/lib/softlaunch"),
-            ("rediss://:secret@h", "redis://"),
+            ("redis+sentinel://:secret@h", "/mymaster"),
             ("redis://:secret@h:notaport", "redis://HOST:PORT"),
             ("/var/lib/secret", "embedded:DIR"),
         ] {

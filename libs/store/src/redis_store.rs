@@ -1,25 +1,44 @@
-//! The store on Redis 7.0 or later, for any number of replicas.
+//! The store on Redis 7.0 or later, or Valkey, for any number of replicas of a service.
 //!
 //! **Invariant:** one script per change, and a script checks everything before it writes
 //! anything: Redis does not undo what a failed script has written. All keys of a stream, scope
 //! or pipeline share one hash tag.
 
+mod address;
+mod cluster;
+mod confirm;
 mod connection;
+mod connector;
 mod counters;
+mod failure;
 mod journal;
 mod leases;
+mod link;
 mod quotas;
+mod request;
+mod script;
+mod sentinel;
+mod server;
+mod slots;
+mod topology;
+mod waiters;
 
 use std::time::Duration;
 
-use redis::Script;
+use async_trait::async_trait;
 
 use crate::durability::Promise;
 use crate::error::StoreError;
+use crate::open::{Options, Probe};
 
-use connection::{Connection, Waiters};
+pub use address::RedisAddress;
 
-/// Everything a store keeps, on one Redis server.
+use connection::Connection;
+use connector::Connector;
+use script::Script;
+use waiters::Waiters;
+
+/// Everything a store keeps, on Redis: one server, one behind sentinels, or a cluster.
 #[derive(Debug)]
 pub(crate) struct RedisStore {
     connection: Connection,
@@ -27,7 +46,7 @@ pub(crate) struct RedisStore {
     scripts: Scripts,
 }
 
-/// One per change; sent by their digests, and loaded again where Redis has forgotten them.
+/// One per change.
 #[derive(Debug)]
 struct Scripts {
     append: Script,
@@ -39,13 +58,22 @@ struct Scripts {
 }
 
 impl RedisStore {
-    /// Connects to the server at `url`, and asks it how durable it is.
-    pub(crate) async fn open(url: &str) -> Result<(Self, Promise), StoreError> {
-        let client = connection::client(url)?;
-        let connection = Connection::open(client.clone()).await?;
-        let promise = connection.check_server().await?;
-        let waiters = Waiters::new(client);
+    /// Connects to the deployment at `address`, and asks it how durable it is.
+    pub(crate) async fn open(
+        address: &RedisAddress,
+        options: &Options,
+    ) -> Result<(Self, Promise), StoreError> {
+        let connector = Connector::of(address, &options.tls)?;
+        let (connection, promise) = Connection::open(address, &connector, options).await?;
+        let waiters = Waiters::new(connector);
         Ok((Self { connection, waiters, scripts: Scripts::new() }, promise))
+    }
+}
+
+#[async_trait]
+impl Probe for RedisStore {
+    async fn probe(&self) -> Result<Promise, StoreError> {
+        self.connection.probe().await
     }
 }
 

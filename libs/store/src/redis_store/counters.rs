@@ -38,7 +38,7 @@ impl Counters for RedisStore {
         changes: &[Change],
     ) -> Result<Added, StoreError> {
         let changes = Changes::of(scope, changes)?;
-        let mut script = self.scripts.add.prepare_invoke();
+        let mut script = self.scripts.add.call();
         script.key(format!("{{softlaunch:{}}}:batch:{}", scope.as_str(), batch.id.as_str()));
         script.key(gauges_key(scope)).arg(ttl_ms(remember)).arg(&batch.contents.0);
         for (key, bucket) in &changes.buckets {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{Cmd, Value};
+use redis::Cmd;
 use tokio::time::Instant;
 
 use crate::chain;
@@ -12,7 +12,7 @@ use crate::error::{AppendError, StoreError};
 use crate::journal::{Append, Appended, Head, Journal, RequestKey};
 use crate::record::{Record, StreamName, Version};
 
-use super::connection::BLOCK_MAX;
+use super::waiters::BLOCK_MAX;
 use super::{RedisStore, ttl_ms};
 
 /// 24 hours are promised; a report may come again for as long as it may be late, a week.
@@ -52,6 +52,7 @@ impl Journal for RedisStore {
             self.connection.query(&asking).await?;
         match found {
             (Some(digest), Some(first), Some(count)) if digest == request.digest.to_string() => {
+                self.connection.settle(&asking).await?; // To answer is to acknowledge it again.
                 Ok(Some(self.repeated(stream, &first, &count).await?))
             }
             (Some(_), ..) => Err(reused(Some(request))),
@@ -106,7 +107,7 @@ impl Journal for RedisStore {
             let mut waiting = redis::cmd("XREAD");
             waiting.arg("COUNT").arg(1).arg("BLOCK").arg(ttl_ms(left.min(BLOCK_MAX)));
             waiting.arg("STREAMS").arg(journal_key(stream)).arg(format!("{}-0", after.version));
-            self.waiters.query::<Value>(&waiting).await?; // What it is, the next turn finds out.
+            self.waiters.wait(&self.connection, &waiting).await?;
         }
     }
 }
@@ -120,7 +121,7 @@ impl RedisStore {
     ) -> Result<Vec<String>, StoreError> {
         let (request, head) = (append.request.as_ref(), append.expected);
         let hash = if head.version == 0 { String::new() } else { head.hash.to_string() };
-        let mut script = self.scripts.append.prepare_invoke();
+        let mut script = self.scripts.append.call();
         script.key(journal_key(stream));
         script.key(request_key(stream, request.map_or("", |request| &request.id)));
         script.arg(head.version).arg(hash);

@@ -17,7 +17,7 @@ impl Leases for RedisStore {
         holder: &str,
         ttl: Duration,
     ) -> Result<Option<Lease>, StoreError> {
-        let mut script = self.scripts.acquire.prepare_invoke();
+        let mut script = self.scripts.acquire.call();
         script.key(lease_key(name)).key(format!("{{softlaunch:lease:{name}}}:fence"));
         script.arg(holder).arg(ttl_ms(ttl));
         let fence: Option<u64> = self.connection.run(&script).await?;
@@ -25,7 +25,7 @@ impl Leases for RedisStore {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        let mut script = self.scripts.release_lease.prepare_invoke();
+        let mut script = self.scripts.release_lease.call();
         script.key(lease_key(&lease.name)).arg(&lease.holder).arg(lease.fence);
         self.connection.run(&script).await
     }
