@@ -18,6 +18,8 @@ mod quotas;
 mod record;
 mod redis_store;
 mod replica;
+#[cfg(feature = "seeded-bugs")]
+pub mod seeded;
 
 use std::sync::Arc;
 

@@ -167,14 +167,17 @@ impl Store {
     where
         S: Journal + Counters + Quotas + Leases + Probe + 'static,
     {
-        Self {
+        let opened = Self {
             journal: store.clone(),
             counters: store.clone(),
             quotas: store.clone(),
             leases: store.clone(),
             promise,
             probe: store,
-        }
+        };
+        #[cfg(feature = "seeded-bugs")]
+        let opened = crate::seeded::infect(opened);
+        opened
     }
 }
 
