@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::comms::comms_service_client::CommsServiceClient;
 use contracts::flag::admission_service_client::AdmissionServiceClient;
 use contracts::flag::evaluation_service_client::EvaluationServiceClient;
 use contracts::flag::flag_service_client::FlagServiceClient;
@@ -51,7 +52,7 @@ pub struct House {
     pub addresses: BTreeMap<&'static str, SocketAddr>,
     channels: BTreeMap<&'static str, Channel>,
     _trigger: shutdown::Trigger,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 /// A message as `person` sends it.
@@ -88,7 +89,25 @@ impl House {
     pub async fn on(clock: Clock) -> Self {
         let dir = tempfile::tempdir().expect("the temporary directory is writable");
         let location = Location::Embedded(dir.path().to_owned());
-        let store = Store::open(&location, Arc::new(real_now)).await.expect("the store opens");
+        Self { _dir: Some(dir), ..Self::over(&location, clock).await }
+    }
+
+    /// Starts `count` houses over one store: as many replicas of every service, each with
+    /// connections of its own.
+    ///
+    /// # Panics
+    /// Where the location is none, or the store does not open.
+    pub async fn replicas(count: usize, location: &str) -> Vec<Self> {
+        let location = Location::parse(location).expect("a test names a location");
+        let mut houses = Vec::with_capacity(count);
+        for _place in 0..count {
+            houses.push(Self::over(&location, Clock::system()).await);
+        }
+        houses
+    }
+
+    async fn over(location: &Location, clock: Clock) -> Self {
+        let store = Store::open(location, Arc::new(real_now)).await.expect("the store opens");
         let mut listeners = BTreeMap::new();
         let mut addresses = BTreeMap::new();
         for noun in NOUNS {
@@ -98,7 +117,7 @@ impl House {
         }
         let (trigger, end) = shutdown::channel();
         let channels = addresses.iter().map(|(noun, address)| (*noun, channel(*address))).collect();
-        let house = Self { clock, store, addresses, channels, _trigger: trigger, _dir: dir };
+        let house = Self { clock, store, addresses, channels, _trigger: trigger, _dir: None };
         for (noun, listener) in listeners {
             house.serve(noun, listener, end.clone());
         }
@@ -188,6 +207,12 @@ impl House {
     #[must_use]
     pub fn kills(&self) -> KillSwitchServiceClient<Channel> {
         KillSwitchServiceClient::new(self.channel("killswitch"))
+    }
+
+    /// Shows what was told.
+    #[must_use]
+    pub fn comms(&self) -> CommsServiceClient<Channel> {
+        CommsServiceClient::new(self.channel("comms"))
     }
 
     /// Conducts rollouts.

@@ -1,11 +1,18 @@
-//! What the tests of the whole house share: the house itself, and its blueprint.
+//! What the tests of the whole house share: the house itself, its blueprint, and what tells
+//! whether a recorded history could have happened in a house that keeps its promises.
 //!
-//! **Invariant:** nothing here decides whether a test passes; it only builds what tests look at.
+//! **Invariant:** nothing here injects a fault or calls a service on its own account.
 
 mod blueprint;
+mod history;
 mod house;
+mod linearizable;
 mod raw;
+mod revisions;
 
 pub use blueprint::{Blueprint, Locked, Tree};
+pub use history::{Action, Begun, Call, Fault, History, Outcome, Recorder};
 pub use house::{House, Journals, Person, ask};
+pub use linearizable::{Model, Timed, explain};
 pub use raw::{RawAnswer, frame, raw_call};
+pub use revisions::check_register;
