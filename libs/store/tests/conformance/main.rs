@@ -1,8 +1,9 @@
-//! One suite for both stores: what a caller may rely on, whichever is behind the traits.
+//! One suite for every store: what a caller may rely on, whichever is behind the traits.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-/// Runs each rule on a store of its own, once embedded and once on Redis.
+/// Runs each rule on a store of its own: embedded, on Redis, on Valkey where there is one, and on
+/// a cluster, emptied before each rule since it is dear to start.
 macro_rules! on_both_stores {
     ($($rule:ident),+ $(,)?) => {
         mod embedded {
@@ -21,6 +22,29 @@ macro_rules! on_both_stores {
                     super::$rule(&crate::site::Site::redis().await).await;
                 }
             )+
+        }
+
+        mod valkey {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $rule() {
+                    if let Some(site) = crate::site::Site::valkey().await {
+                        super::$rule(&site).await;
+                    }
+                }
+            )+
+        }
+
+        mod cluster {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn every_rule() {
+                let site = crate::site::Site::cluster().await;
+                $(
+                    crate::site::said(stringify!($rule));
+                    super::$rule(&site).await;
+                    site.clear().await;
+                )+
+            }
         }
     };
 }

@@ -9,12 +9,12 @@ use store::{
     StoreError, StreamName,
 };
 use tempfile::TempDir;
-use test_kit::{RedisServer, eventually};
+use test_kit::{Cluster, RedisServer, eventually, valkey};
 use vocab::{Actor, Timestamp};
 
 const BEGINNING_MS: i64 = 1_790_000_000_000;
 
-/// A directory or a Redis server, and a clock that stands still unless it is moved.
+/// A directory, a Redis server or a cluster, and a clock that stands still unless it is moved.
 pub(crate) struct Site {
     kind: Kind,
     now_ms: Arc<AtomicI64>,
@@ -23,6 +23,7 @@ pub(crate) struct Site {
 enum Kind {
     Embedded(TempDir),
     Redis(RedisServer),
+    Cluster(Cluster),
 }
 
 impl Site {
@@ -34,6 +35,24 @@ impl Site {
         Self::new(Kind::Redis(RedisServer::start().await))
     }
 
+    /// On Valkey, where `tests/run` has put one.
+    pub(crate) async fn valkey() -> Option<Self> {
+        let server = RedisServer::start_program(&valkey()?, &[]).await;
+        Some(Self::new(Kind::Redis(server)))
+    }
+
+    pub(crate) async fn cluster() -> Self {
+        Self::new(Kind::Cluster(Cluster::start(3, 0, &[]).await))
+    }
+
+    /// Forgets everything in the cluster.
+    pub(crate) async fn clear(&self) {
+        let Kind::Cluster(cluster) = &self.kind else { panic!("only a cluster is shared") };
+        for node in &cluster.primaries {
+            node.command(&["FLUSHALL"]).await;
+        }
+    }
+
     fn new(kind: Kind) -> Self {
         Self { kind, now_ms: Arc::new(AtomicI64::new(BEGINNING_MS)) }
     }
@@ -42,6 +61,7 @@ impl Site {
         match &self.kind {
             Kind::Embedded(dir) => Location::Embedded(dir.path().to_owned()),
             Kind::Redis(server) => Location::parse(&server.url()).unwrap(),
+            Kind::Cluster(cluster) => Location::parse(&cluster.url()).unwrap(),
         }
     }
 
@@ -49,7 +69,7 @@ impl Site {
     pub(crate) fn server(&mut self) -> &mut RedisServer {
         match &mut self.kind {
             Kind::Redis(server) => server,
-            Kind::Embedded(_) => panic!("an embedded store has no server"),
+            Kind::Embedded(_) | Kind::Cluster(_) => panic!("there is not one server"),
         }
     }
 
@@ -80,6 +100,17 @@ impl Site {
         match &self.kind {
             Kind::Embedded(dir) => tamper_with_file(dir, stream, version),
             Kind::Redis(server) => tamper_with_redis(server, stream, version).await,
+            Kind::Cluster(cluster) => {
+                let key = format!("{{softlaunch:{stream}}}:journal");
+                let mut found = 0;
+                for node in &cluster.primaries {
+                    if node.ask(&["EXISTS", &key]).await.starts_with(":1") {
+                        tamper_with_redis(node, stream, version).await;
+                        found += 1;
+                    }
+                }
+                assert_eq!(found, 1, "one node has the stream");
+            }
         }
     }
 }
@@ -121,6 +152,12 @@ fn flipped(record: &[u8]) -> Vec<u8> {
     let at = record.windows(5).position(|window| window == b"event").unwrap();
     record[at] = b'E';
     record
+}
+
+/// Says which rule is being tested, where it turns out that it does not hold.
+#[expect(clippy::print_stdout, reason = "shown where the test fails")]
+pub(crate) fn said(rule: &str) {
+    println!("rule: {rule}");
 }
 
 /// A connection that no store knows of.
