@@ -2,4 +2,5 @@
 
 mod edges;
 mod files;
+mod seeded;
 mod shape;
