@@ -1,14 +1,17 @@
-//! The store inside the process: one `redb` file, one process at a time.
+//! The store inside the process: a `redb` file and the log before it, one process at a time.
 //!
-//! **Invariant:** only the writer thread writes, and it answers after the commit is on disk.
+//! **Invariant:** one at a time writes, and answers after the group is on disk.
 
+mod committer;
 mod counters;
 mod expiry;
 mod group;
 mod journal;
 mod leases;
+mod ops;
 mod quotas;
 mod tables;
+mod wal;
 mod watches;
 mod writer;
 
@@ -18,15 +21,19 @@ use std::sync::Arc;
 
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase as _};
 
+use tokio::task::JoinError;
+
 use crate::error::StoreError;
 use crate::open::Clock;
 
+use committer::Committer;
 use leases::Held;
 use tables::failed;
 use watches::Watches;
 use writer::Writer;
 
 const FILE_NAME: &str = "store.redb";
+const LOG_NAME: &str = "store.wal";
 
 /// Everything a store keeps, in one file.
 #[derive(Debug)]
@@ -49,11 +56,18 @@ impl EmbeddedStore {
             StoreError::Settings(format!("the directory {} cannot be used: {error}", dir.display()))
         };
         std::fs::create_dir_all(dir).map_err(unusable)?;
-        let database = Database::create(dir.join(FILE_NAME)).map_err(|e| not_opened(dir, e))?;
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(unusable)?; // The name, too.
+        let mut database = Database::create(dir.join(FILE_NAME)).map_err(|e| not_opened(dir, e))?;
+        if !database.check_integrity().map_err(|e| not_opened(dir, e))? {
+            return Err(StoreError::Corrupt(format!(
+                "{FILE_NAME} in {} is damaged: go back to a copy, or import an export",
+                dir.display()
+            )));
+        }
         tables::create(&database)?;
         let database = Arc::new(database);
-        let writer = Writer::start(Arc::clone(&database), clock)?;
+        let committer = Committer::open(Arc::clone(&database), &dir.join(LOG_NAME))?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(unusable)?; // The names, too.
+        let writer = Writer::start(committer, clock)?;
         Ok(Self { database, writer, watches: Arc::default(), held: Arc::default() })
     }
 
@@ -67,8 +81,17 @@ impl EmbeddedStore {
             let transaction = database.begin_read().map_err(failed)?;
             work(&transaction)
         });
-        reading.await.map_err(|e| StoreError::Unavailable(format!("a read ended early: {e}")))?
+        reading.await.map_err(ended_early)?
     }
+}
+
+/// What it means that the database did not come to an end. It panics on files that are not its
+/// own work.
+pub(crate) fn ended_early(error: JoinError) -> StoreError {
+    if error.is_panic() {
+        return StoreError::Corrupt(format!("the database gave up: {error}"));
+    }
+    StoreError::Unavailable(format!("the database was stopped: {error}"))
 }
 
 fn not_opened(dir: &Path, error: DatabaseError) -> StoreError {

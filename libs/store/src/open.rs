@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use vocab::{Invalid, Timestamp};
 
 use crate::durability::{Durability, Promise};
-use crate::embedded::EmbeddedStore;
+use crate::embedded::{self, EmbeddedStore};
 use crate::error::StoreError;
 use crate::redis_store::{RedisAddress, RedisStore};
 use crate::{Counters, Journal, Leases, Quotas, Store};
@@ -130,9 +130,7 @@ impl Store {
             Location::Embedded(dir) => {
                 let dir = dir.clone();
                 let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(&dir, clock));
-                let store = opening.await.map_err(|error| {
-                    StoreError::Unavailable(format!("opening the store ended early: {error}"))
-                })??;
+                let store = opening.await.map_err(embedded::ended_early)??;
                 Ok(Self::of(Arc::new(store), Promise::embedded()))
             }
             Location::Redis(address) => {

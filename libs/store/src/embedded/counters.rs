@@ -14,6 +14,7 @@ use crate::record::Hash;
 use super::EmbeddedStore;
 use super::expiry::{self, Item};
 use super::group::Group;
+use super::ops::{AddTo, Count, Kind, SetTo};
 use super::tables::{BATCHES, COUNTS, GAUGES, failed};
 
 #[async_trait]
@@ -27,13 +28,11 @@ impl Counters for EmbeddedStore {
     ) -> Result<Added, StoreError> {
         let (scope, batch, changes) = (scope.clone(), batch.clone(), changes.to_vec());
         let work = move |group: &mut Group<'_>| {
-            let (transaction, now) = (group.transaction(), group.now());
-            if let Some(contents) = counted(transaction, &scope, &batch, now)? {
+            if let Some(contents) = counted(group.transaction(), &scope, &batch, group.now())? {
                 let same = contents == batch.contents;
                 return Ok(if same { Added::Duplicate } else { Added::Reused });
             }
-            keep(transaction, &scope, &batch, now.plus(remember))?;
-            apply(transaction, &scope, &changes, now)?;
+            group.apply(Kind::Count(as_op(&scope, &batch, remember, changes, group.now())))?;
             Ok(Added::Counted)
         };
         self.writer.write(work).await
@@ -98,53 +97,34 @@ fn counted(
     Ok(Some(contents.map_or(batch.contents, |contents| Hash(*contents.value()))))
 }
 
-fn keep(
-    transaction: &WriteTransaction,
+fn as_op(
     scope: &Scope,
     batch: &Batch,
-    until: Timestamp,
-) -> Result<(), StoreError> {
-    let (scope, id) = (scope.as_str(), batch.id.as_str());
-    let mut batches = transaction.open_table(BATCHES).map_err(failed)?;
-    batches.insert((scope, id), &batch.contents.0).map_err(failed)?;
-    expiry::keep(transaction, Item::Batch { scope, id }, until)
-}
-
-/// Applies changes: each table is opened once, each bucket kept once.
-fn apply(
-    transaction: &WriteTransaction,
-    scope: &Scope,
-    changes: &[Change],
+    remember: Duration,
+    changes: Vec<Change>,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let mut buckets = BTreeMap::new();
-    {
-        let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
-        let mut gauges = transaction.open_table(GAUGES).map_err(failed)?;
-        for change in changes {
-            match change {
-                Change::Add { bucket, field, by } => {
-                    let (series, start_ms) = (bucket.series.as_str(), bucket.start.as_millis());
-                    let key = (scope.as_str(), series, start_ms, field.as_str());
-                    let before = counts.get(key).map_err(failed)?.map_or(0, |it| it.value());
-                    counts.insert(key, before.saturating_add(*by)).map_err(failed)?;
-                    let keep: &mut Duration = buckets.entry((series, start_ms)).or_default();
-                    *keep = bucket.keep.max(*keep);
-                }
-                Change::Set { gauge, value, at } => {
-                    let key = (scope.as_str(), gauge.as_str());
-                    let known = gauges.get(key).map_err(failed)?.map(|known| known.value());
-                    let offered = (at.as_millis(), *value);
-                    if known.is_none_or(|known| offered > known) {
-                        gauges.insert(key, offered).map_err(failed)?;
-                    }
-                }
+) -> Count {
+    let mut op = Count {
+        scope: scope.as_str().to_owned(),
+        batch: batch.id.as_str().to_owned(),
+        contents: batch.contents.0.to_vec(),
+        until_ms: now.plus(remember).as_millis(),
+        adds: Vec::new(),
+        sets: Vec::new(),
+    };
+    for change in changes {
+        match change {
+            Change::Add { bucket, field, by } => op.adds.push(AddTo {
+                series: bucket.series,
+                start_ms: bucket.start.as_millis(),
+                field,
+                by,
+                until_ms: now.plus(bucket.keep).as_millis(),
+            }),
+            Change::Set { gauge, value, at } => {
+                op.sets.push(SetTo { gauge, at_ms: at.as_millis(), value });
             }
         }
     }
-    for ((series, start_ms), keep) in buckets {
-        let item = Item::Bucket { scope: scope.as_str(), series, start_ms };
-        expiry::keep(transaction, item, now.plus(keep))?;
-    }
-    Ok(())
+    op
 }

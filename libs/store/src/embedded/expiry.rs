@@ -1,7 +1,5 @@
 //! What is kept for a time only, and dropped a little at a time as other things are written.
 
-use std::time::Duration;
-
 use redb::{ReadableTable as _, WriteTransaction};
 use vocab::Timestamp;
 
@@ -9,7 +7,8 @@ use crate::error::StoreError;
 
 use super::tables::{BATCHES, COUNTS, DUE, HOLDERS, KEPT, REQUESTS, USED, failed};
 
-const PURGE_MAX: usize = 500; // Entries looked at in one transaction: bounds what a write pays.
+/// Entries looked at in one transaction: bounds what a write pays.
+pub(super) const PURGE_MAX: usize = 500;
 
 /// Something that is dropped when nobody has renewed it in time.
 #[derive(Debug, Clone, Copy)]
@@ -68,26 +67,10 @@ pub(super) fn keep(
     Ok(())
 }
 
-/// How long a look at what is over stays good: what is kept for a shorter time than this may stay
-/// as much longer.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-
-/// Drops what is over at `now`, looking at a bounded number of entries. Returns when to look next.
-pub(super) fn purge(
-    transaction: &WriteTransaction,
-    now: Timestamp,
-) -> Result<Timestamp, StoreError> {
+/// Drops what is over at `now`. Returns how many entries it looked at: [`PURGE_MAX`] at most.
+pub(super) fn purge(transaction: &WriteTransaction, now: Timestamp) -> Result<usize, StoreError> {
     let taken = take_due(transaction, now)?;
-    let next = if taken.len() < PURGE_MAX { now.plus(LOOK_EVERY) } else { now };
-    drop_due(transaction, taken, now)?;
-    Ok(next)
-}
-
-fn drop_due(
-    transaction: &WriteTransaction,
-    taken: Vec<Due>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+    let looked_at = taken.len();
     for (due_ms, kind, owner, name, start) in taken {
         let key = (kind, owner.as_str(), name.as_str(), start);
         let mut kept = transaction.open_table(KEPT).map_err(failed)?;
@@ -101,7 +84,7 @@ fn drop_due(
         drop(kept);
         drop_contents(transaction, kind, &owner, &name, start)?;
     }
-    Ok(())
+    Ok(looked_at)
 }
 
 type Due = (i64, u8, String, String, i64);

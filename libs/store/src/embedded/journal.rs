@@ -12,8 +12,8 @@ use crate::journal::{Append, Appended, Head, Journal, RequestKey};
 use crate::record::{Hash, Record, StreamName, Version};
 
 use super::EmbeddedStore;
-use super::expiry::{self, Item};
 use super::group::Group;
+use super::ops::{self, Kind};
 use super::tables::{RECORDS, REQUESTS, failed};
 
 /// 24 hours are promised; a report may come again for as long as it may be late, a week.
@@ -26,25 +26,30 @@ impl Journal for EmbeddedStore {
         let (stream, request) = (stream.clone(), append.request.clone());
         let (watches, watched) = (Arc::clone(&self.watches), stream.clone());
         let (expected, sealed) = (append.expected, chain::seal(append));
-        // Encoded here, so that the one thread that writes has the less to do.
-        let rows: Vec<_> = sealed.records.iter().map(|one| (one.version, one.encode())).collect();
+        // Encoded here, so that the one who writes has the less to do.
+        let records: Vec<_> = sealed.records.iter().map(Record::encode).collect();
+        let first = expected.version + 1;
         let work = move |group: &mut Group<'_>| {
             match repeated_or_free(group, &stream, expected, request.as_ref()) {
                 Ok(None) => {}
                 Ok(Some(first)) => return Ok(Ok(first)),
                 Err(refusal) => return Ok(Err(refusal)), // Nothing is written yet.
             }
-            let records = group.records()?;
-            for (version, record) in &rows {
-                let key = (stream.as_str(), *version);
-                records.insert(key, record.as_slice()).map_err(failed)?;
-            }
+            let count = records.len() as u64;
             if let Some(last) = sealed.records.last() {
                 group.move_head(&stream, chain::head_at(last));
+                let stream = stream.to_string();
+                group.apply(Kind::Append(ops::Append { stream, first, records }))?;
             }
-            if let Some(request) = &request {
-                let first = (expected.version + 1, rows.len() as u64);
-                remember(group, &stream, request, first)?;
+            if let Some(request) = request {
+                group.apply(Kind::Answer(ops::Answer {
+                    stream: stream.to_string(),
+                    request: request.id,
+                    digest: request.digest.0.to_vec(),
+                    first,
+                    count,
+                    until_ms: group.now().plus(REQUEST_KEPT).as_millis(),
+                }))?;
             }
             Ok(Ok(sealed))
         };
@@ -140,21 +145,6 @@ fn repeated_or_free(
     }
     chain::check_seen(stream, expected, head)?;
     Ok(None)
-}
-
-/// Keeps the answer to a request: its first version and its number of records.
-fn remember(
-    group: &Group<'_>,
-    stream: &StreamName,
-    request: &RequestKey,
-    (first, count): (Version, u64),
-) -> Result<(), StoreError> {
-    let transaction = group.transaction();
-    let key = (stream.as_str(), request.id.as_str());
-    let mut requests = transaction.open_table(REQUESTS).map_err(failed)?;
-    requests.insert(key, (&request.digest.0, first, count)).map_err(failed)?;
-    let item = Item::Request { stream: stream.as_str(), id: &request.id };
-    expiry::keep(transaction, item, group.now().plus(REQUEST_KEPT))
 }
 
 /// The answer to a request carried out before.

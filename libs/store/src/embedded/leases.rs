@@ -13,6 +13,7 @@ use crate::leases::{Lease, Leases};
 
 use super::EmbeddedStore;
 use super::group::Group;
+use super::ops::{self, Kind};
 use super::tables::{FENCES, failed};
 
 const TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60); // Nobody is away for longer.
@@ -56,10 +57,9 @@ impl Leases for EmbeddedStore {
             if let Some(answer) = held.renew(&name, &holder, ttl) {
                 return Ok(answer); // Another caller was first in the queue.
             }
-            let mut fences = group.transaction().open_table(FENCES).map_err(failed)?;
-            let last = fences.get(name.as_str()).map_err(failed)?.map_or(0, |last| last.value());
-            fences.insert(name.as_str(), last + 1).map_err(failed)?;
-            let lease = Lease { name: name.clone(), holder, fence: last + 1 };
+            let fence = last_fence(group, &name)? + 1;
+            group.apply(Kind::Fence(ops::Fence { lease: name.clone(), fence }))?;
+            let lease = Lease { name: name.clone(), holder, fence };
             held.lock().insert(name, (lease.clone(), Instant::now() + ttl.min(TTL_MAX)));
             Ok(Some(lease))
         };
@@ -73,4 +73,10 @@ impl Leases for EmbeddedStore {
         }
         Ok(())
     }
+}
+
+fn last_fence(group: &Group<'_>, lease: &str) -> Result<u64, StoreError> {
+    let fences = group.transaction().open_table(FENCES).map_err(failed)?;
+    let last = fences.get(lease).map_err(failed)?;
+    Ok(last.map_or(0, |last| last.value()))
 }

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::quotas::{Quota, Quotas, Taken};
 
 use super::EmbeddedStore;
-use super::expiry::{self, Item};
+use super::ops::{Hold, Kind};
 use super::tables::{HOLDERS, USED, failed};
 
 const DAY_KEPT: Duration = Duration::from_secs(2 * 24 * 60 * 60);
@@ -21,7 +21,7 @@ impl Quotas for EmbeddedStore {
         let (day, limit, upload) = (Day::of(quota), quota.limit, upload.clone());
         self.writer
             .write(move |group| {
-                let (transaction, now) = (group.transaction(), group.now());
+                let transaction = group.transaction();
                 let used = day.used(transaction)?;
                 if day.holds(transaction, &upload)? {
                     return Ok(Taken { granted: true, used });
@@ -29,9 +29,7 @@ impl Quotas for EmbeddedStore {
                 if used >= limit {
                     return Ok(Taken { granted: false, used });
                 }
-                let mut holders = transaction.open_table(HOLDERS).map_err(failed)?;
-                holders.insert(day.holder(&upload), ()).map_err(failed)?;
-                day.set_used(transaction, used + 1, now)?;
+                group.apply(day.moved(&upload, true, used + 1, group.now()))?;
                 Ok(Taken { granted: true, used: used + 1 })
             })
             .await
@@ -41,15 +39,13 @@ impl Quotas for EmbeddedStore {
         let (day, upload) = (Day::of(quota), upload.clone());
         self.writer
             .write(move |group| {
-                let (transaction, now) = (group.transaction(), group.now());
+                let transaction = group.transaction();
                 let used = day.used(transaction)?;
                 if !day.holds(transaction, &upload)? {
                     return Ok(Taken { granted: false, used });
                 }
                 let left = used.saturating_sub(1);
-                let mut holders = transaction.open_table(HOLDERS).map_err(failed)?;
-                holders.remove(day.holder(&upload)).map_err(failed)?;
-                day.set_used(transaction, left, now)?;
+                group.apply(day.moved(&upload, false, left, group.now()))?;
                 Ok(Taken { granted: false, used: left })
             })
             .await
@@ -83,16 +79,14 @@ impl Day {
         Ok(holders.get(self.holder(upload)).map_err(failed)?.is_some())
     }
 
-    fn set_used(
-        &self,
-        transaction: &WriteTransaction,
-        used: u32,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (pipeline, workspace_day) = (self.pipeline.as_str(), self.workspace_day.as_str());
-        let mut table = transaction.open_table(USED).map_err(failed)?;
-        table.insert((pipeline, workspace_day), used).map_err(failed)?;
-        let item = Item::QuotaDay { pipeline, workspace_day };
-        expiry::keep(transaction, item, now.plus(DAY_KEPT))
+    fn moved(&self, upload: &UploadId, held: bool, used: u32, now: Timestamp) -> Kind {
+        Kind::Hold(Hold {
+            pipeline: self.pipeline.clone(),
+            workspace_day: self.workspace_day.clone(),
+            upload: upload.as_str().to_owned(),
+            held,
+            used,
+            until_ms: now.plus(DAY_KEPT).as_millis(),
+        })
     }
 }

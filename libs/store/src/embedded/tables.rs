@@ -1,6 +1,8 @@
 //! The tables of the file. Names and types are promised: a later release opens the same file.
 
-use redb::{Database, Durability, TableDefinition, WriteTransaction};
+use std::io::ErrorKind;
+
+use redb::{Database, Durability, ReadableDatabase as _, TableDefinition, WriteTransaction};
 
 use crate::error::StoreError;
 
@@ -40,9 +42,13 @@ pub(super) const KEPT: TableDefinition<Expiring, i64> = TableDefinition::new("ke
 /// When to look at it next, in ms, and what: at most one entry for each row of [`KEPT`].
 pub(super) const DUE: TableDefinition<(i64, u8, &str, &str, i64), ()> = TableDefinition::new("due");
 
+/// One row: the number of the last group of operations that is in the tables.
+pub(super) const GROUP: TableDefinition<(), u64> = TableDefinition::new("group");
+
 /// Makes every table, so that readers find them.
 pub(super) fn create(database: &Database) -> Result<(), StoreError> {
-    let transaction = begin(database)?;
+    let transaction = begin(database, Durability::Immediate)?;
+    transaction.open_table(GROUP).map_err(failed)?;
     transaction.open_table(RECORDS).map_err(failed)?;
     transaction.open_table(REQUESTS).map_err(failed)?;
     transaction.open_table(BATCHES).map_err(failed)?;
@@ -56,15 +62,28 @@ pub(super) fn create(database: &Database) -> Result<(), StoreError> {
     transaction.commit().map_err(failed)
 }
 
-/// Begins a write that is on disk once its commit returns.
-pub(super) fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
+/// Begins a write.
+pub(super) fn begin(
+    database: &Database,
+    durability: Durability,
+) -> Result<WriteTransaction, StoreError> {
     let mut transaction = database.begin_write().map_err(failed)?;
-    transaction.set_durability(Durability::Immediate).map_err(failed)?;
-    #[cfg(feature = "seeded-bugs")]
-    if crate::seeded::is_active(crate::seeded::ACKNOWLEDGE_BEFORE_FSYNC) {
-        transaction.set_durability(Durability::None).map_err(failed)?;
-    }
+    transaction.set_durability(durability).map_err(failed)?;
     Ok(transaction)
+}
+
+/// The last group of operations that is in the tables; 0 where there is none.
+pub(super) fn group_reached(database: &Database) -> Result<u64, StoreError> {
+    let transaction = database.begin_read().map_err(failed)?;
+    let table = transaction.open_table(GROUP).map_err(failed)?;
+    let reached = table.get(()).map_err(failed)?;
+    Ok(reached.map_or(0, |reached| reached.value()))
+}
+
+/// Notes that the tables have everything up to group `number`, in the same transaction.
+pub(super) fn set_group(transaction: &WriteTransaction, number: u64) -> Result<(), StoreError> {
+    let mut table = transaction.open_table(GROUP).map_err(failed)?;
+    table.insert((), number).map(drop).map_err(failed)
 }
 
 /// Says what a failure of the database means to a caller.
@@ -72,6 +91,11 @@ pub(super) fn failed(error: impl Into<redb::Error>) -> StoreError {
     let error = error.into();
     if let redb::Error::Corrupted(what) = error {
         return StoreError::Corrupt(what);
+    }
+    if let redb::Error::Io(io) = &error
+        && matches!(io.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
+    {
+        return StoreError::Corrupt(io.to_string()); // What the disk gave is no database.
     }
     StoreError::Unavailable(error.to_string())
 }

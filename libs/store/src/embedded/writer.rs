@@ -8,15 +8,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use redb::Database;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::error::StoreError;
 use crate::open::Clock;
 
+use super::committer::Committer;
 use super::group::{Group, Memory};
-use super::tables::{begin, failed};
 
 const QUEUE_MAX: usize = 1024; // Callers beyond it wait in line.
 const GROUP_MAX: usize = 256; // Bounds a transaction, and how long the first in it waits.
@@ -54,15 +53,15 @@ struct Queue {
 
 /// Whoever holds it is the one who writes.
 struct Engine {
-    database: Arc<Database>,
+    committer: Committer,
     clock: Clock,
     memory: Memory,
     last_group: usize,
 }
 
 impl Writer {
-    pub(super) fn start(database: Arc<Database>, clock: Clock) -> Result<Self, StoreError> {
-        let engine = Engine { database, clock, memory: Memory::default(), last_group: 0 };
+    pub(super) fn start(committer: Committer, clock: Clock) -> Result<Self, StoreError> {
+        let engine = Engine { committer, clock, memory: Memory::default(), last_group: 0 };
         let shared = Arc::new(Shared {
             room: Semaphore::new(QUEUE_MAX),
             queue: Mutex::default(),
@@ -121,6 +120,7 @@ impl Drop for Writer {
         if let Some(thread) = self.thread.take() {
             thread.join().ok(); // so that the file is closed when this returns.
         }
+        lock(&self.shared.engine).committer.close();
     }
 }
 
@@ -203,7 +203,7 @@ impl Shared {
 impl Engine {
     /// Commits all of `group` or, where the database fails any of it, nothing.
     fn commit(&mut self, group: Vec<Job>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
-        let transaction = begin(&self.database)?;
+        let transaction = self.committer.begin()?;
         let mut working = Group::new(&transaction, &mut self.memory, (self.clock)());
         for job in group {
             let answer = job(&mut working).ok_or_else(|| {
@@ -211,9 +211,9 @@ impl Engine {
             })?;
             answers.push(answer);
         }
-        let moved = working.finish()?;
-        transaction.commit().map_err(failed)?;
-        self.memory.committed(moved);
+        let mut finished = working.finish()?;
+        self.committer.commit(transaction, std::mem::take(&mut finished.ops))?;
+        self.memory.committed(finished);
         Ok(())
     }
 }

@@ -1,0 +1,247 @@
+//! What a write does to the tables, as values: carried out once when it is asked for, and again
+//! from the log where the database had not got to it before a crash.
+//!
+//! **Invariant:** carrying an operation out depends on the tables and on nothing else.
+
+use std::collections::BTreeMap;
+
+use prost::{Message, Oneof};
+use redb::{ReadableTable as _, WriteTransaction};
+use vocab::Timestamp;
+
+use crate::error::StoreError;
+
+use super::expiry::{self, Item};
+use super::group::Group;
+use super::tables::{BATCHES, COUNTS, FENCES, GAUGES, HOLDERS, REQUESTS, USED, failed};
+
+/// Everything a group does, in order. Field numbers are in files: never change one.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Ops {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) ops: Vec<Op>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Op {
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
+    pub(super) kind: Option<Kind>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Kind {
+    #[prost(message, tag = "1")]
+    Append(Append),
+    #[prost(message, tag = "2")]
+    Answer(Answer),
+    #[prost(message, tag = "3")]
+    Count(Count),
+    #[prost(message, tag = "4")]
+    Hold(Hold),
+    #[prost(message, tag = "5")]
+    Fence(Fence),
+    #[prost(message, tag = "6")]
+    Purge(Purge),
+}
+
+/// Records of a stream, sealed and encoded.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Append {
+    #[prost(string, tag = "1")]
+    pub(super) stream: String,
+    #[prost(uint64, tag = "2")]
+    pub(super) first: u64,
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub(super) records: Vec<Vec<u8>>,
+}
+
+/// The answer to a request: the records it wrote.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Answer {
+    #[prost(string, tag = "1")]
+    pub(super) stream: String,
+    #[prost(string, tag = "2")]
+    pub(super) request: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) digest: Vec<u8>,
+    #[prost(uint64, tag = "4")]
+    pub(super) first: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) count: u64,
+    #[prost(int64, tag = "6")]
+    pub(super) until_ms: i64,
+}
+
+/// A batch of changes to counters and gauges.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Count {
+    #[prost(string, tag = "1")]
+    pub(super) scope: String,
+    #[prost(string, tag = "2")]
+    pub(super) batch: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(super) contents: Vec<u8>,
+    #[prost(int64, tag = "4")]
+    pub(super) until_ms: i64,
+    #[prost(message, repeated, tag = "5")]
+    pub(super) adds: Vec<AddTo>,
+    #[prost(message, repeated, tag = "6")]
+    pub(super) sets: Vec<SetTo>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AddTo {
+    #[prost(string, tag = "1")]
+    pub(super) series: String,
+    #[prost(int64, tag = "2")]
+    pub(super) start_ms: i64,
+    #[prost(string, tag = "3")]
+    pub(super) field: String,
+    #[prost(uint64, tag = "4")]
+    pub(super) by: u64,
+    #[prost(int64, tag = "5")]
+    pub(super) until_ms: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SetTo {
+    #[prost(string, tag = "1")]
+    pub(super) gauge: String,
+    #[prost(int64, tag = "2")]
+    pub(super) at_ms: i64,
+    #[prost(int64, tag = "3")]
+    pub(super) value: i64,
+}
+
+/// An upload that takes or gives back a unit of a day's quota.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Hold {
+    #[prost(string, tag = "1")]
+    pub(super) pipeline: String,
+    #[prost(string, tag = "2")]
+    pub(super) workspace_day: String,
+    #[prost(string, tag = "3")]
+    pub(super) upload: String,
+    #[prost(bool, tag = "4")]
+    pub(super) held: bool,
+    #[prost(uint32, tag = "5")]
+    pub(super) used: u32,
+    #[prost(int64, tag = "6")]
+    pub(super) until_ms: i64,
+}
+
+/// A fence given out.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Fence {
+    #[prost(string, tag = "1")]
+    pub(super) lease: String,
+    #[prost(uint64, tag = "2")]
+    pub(super) fence: u64,
+}
+
+/// What is over at this time is dropped.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Purge {
+    #[prost(int64, tag = "1")]
+    pub(super) now_ms: i64,
+}
+
+/// Carries an operation out.
+pub(super) fn carry_out(group: &mut Group<'_>, op: &Kind) -> Result<(), StoreError> {
+    match op {
+        Kind::Append(append) => {
+            let records = group.records()?;
+            for (version, record) in (append.first..).zip(&append.records) {
+                let key = (append.stream.as_str(), version);
+                records.insert(key, record.as_slice()).map_err(failed)?;
+            }
+            Ok(())
+        }
+        Kind::Answer(answer) => keep_answer(group.transaction(), answer),
+        Kind::Count(count) => apply(group.transaction(), count),
+        Kind::Hold(hold) => move_hold(group.transaction(), hold),
+        Kind::Fence(fence) => {
+            let mut fences = group.transaction().open_table(FENCES).map_err(failed)?;
+            fences.insert(fence.lease.as_str(), fence.fence).map(drop).map_err(failed)
+        }
+        Kind::Purge(purge) => {
+            let now = Timestamp::from_millis(purge.now_ms);
+            expiry::purge(group.transaction(), now).map(drop)
+        }
+    }
+}
+
+fn thirty_two(bytes: &[u8]) -> Result<&[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_e| StoreError::Corrupt("a digest in the log".to_owned()))
+}
+
+fn keep_answer(transaction: &WriteTransaction, answer: &Answer) -> Result<(), StoreError> {
+    let (stream, id) = (answer.stream.as_str(), answer.request.as_str());
+    let mut requests = transaction.open_table(REQUESTS).map_err(failed)?;
+    let row = (thirty_two(&answer.digest)?, answer.first, answer.count);
+    requests.insert((stream, id), row).map_err(failed)?;
+    let until = Timestamp::from_millis(answer.until_ms);
+    expiry::keep(transaction, Item::Request { stream, id }, until)
+}
+
+/// Each table is opened once, each bucket kept once.
+fn apply(transaction: &WriteTransaction, count: &Count) -> Result<(), StoreError> {
+    let (scope, batch) = (count.scope.as_str(), count.batch.as_str());
+    let mut kept = BTreeMap::new();
+    {
+        let mut batches = transaction.open_table(BATCHES).map_err(failed)?;
+        batches.insert((scope, batch), thirty_two(&count.contents)?).map_err(failed)?;
+        let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
+        for add in &count.adds {
+            let key = (scope, add.series.as_str(), add.start_ms, add.field.as_str());
+            let before = counts.get(key).map_err(failed)?.map_or(0, |it| it.value());
+            counts.insert(key, before.saturating_add(add.by)).map_err(failed)?;
+            let until = kept.entry((add.series.as_str(), add.start_ms)).or_insert(add.until_ms);
+            *until = add.until_ms.max(*until);
+        }
+        let mut gauges = transaction.open_table(GAUGES).map_err(failed)?;
+        for set in &count.sets {
+            let key = (scope, set.gauge.as_str());
+            let known = gauges.get(key).map_err(failed)?.map(|known| known.value());
+            let offered = (set.at_ms, set.value);
+            if known.is_none_or(|known| offered > known) {
+                gauges.insert(key, offered).map_err(failed)?;
+            }
+        }
+    }
+    let until = Timestamp::from_millis(count.until_ms);
+    expiry::keep(transaction, Item::Batch { scope, id: batch }, until)?;
+    for ((series, start_ms), until_ms) in kept {
+        let item = Item::Bucket { scope, series, start_ms };
+        expiry::keep(transaction, item, Timestamp::from_millis(until_ms))?;
+    }
+    Ok(())
+}
+
+fn move_hold(transaction: &WriteTransaction, hold: &Hold) -> Result<(), StoreError> {
+    let (pipeline, workspace_day) = (hold.pipeline.as_str(), hold.workspace_day.as_str());
+    let mut holders = transaction.open_table(HOLDERS).map_err(failed)?;
+    let key = (pipeline, workspace_day, hold.upload.as_str());
+    if hold.held {
+        holders.insert(key, ()).map_err(failed)?;
+    } else {
+        holders.remove(key).map_err(failed)?;
+    }
+    let mut used = transaction.open_table(USED).map_err(failed)?;
+    used.insert((pipeline, workspace_day), hold.used).map_err(failed)?;
+    let item = Item::QuotaDay { pipeline, workspace_day };
+    expiry::keep(transaction, item, Timestamp::from_millis(hold.until_ms))
+}
+
+/// The operations of a group, as bytes.
+pub(super) fn encode(ops: Vec<Kind>) -> Vec<u8> {
+    let ops = ops.into_iter().map(|kind| Op { kind: Some(kind) }).collect();
+    Ops { ops }.encode_to_vec()
+}
+
+/// Reads the operations of a group.
+pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Kind>, StoreError> {
+    let unread = |what: &str| StoreError::Corrupt(format!("a group in the log: {what}"));
+    let ops = Ops::decode(bytes).map_err(|error| unread(&error.to_string()))?.ops;
+    ops.into_iter().map(|op| op.kind.ok_or_else(|| unread("an unknown operation"))).collect()
+}
