@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
 /// PEM files: an authority, a server certificate for `localhost` and `127.0.0.1`, and a client
@@ -23,6 +23,7 @@ impl Certificates {
         let authority_key = key();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "authority");
         let authority = params.self_signed(&authority_key).expect("the parameters are right");
         write(dir.path(), "ca.pem", &authority.pem());
         let issuer = Issuer::from_params(&params, &authority_key);
@@ -30,7 +31,8 @@ impl Certificates {
             [("server", vec!["localhost".to_owned(), "127.0.0.1".to_owned()]), ("client", vec![])]
         {
             let own_key = key();
-            let params = CertificateParams::new(names).expect("the names are right");
+            let mut params = CertificateParams::new(names).expect("the names are right");
+            params.distinguished_name.push(DnType::CommonName, file);
             let own = params.signed_by(&own_key, &issuer).expect("the parameters are right");
             write(dir.path(), &format!("{file}.pem"), &own.pem());
             write(dir.path(), &format!("{file}.key"), &own_key.serialize_pem());

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::eventually;
+use crate::{Certificates, eventually};
 
 pub use cluster::Cluster;
 pub use process::valkey;
@@ -52,6 +52,21 @@ impl RedisServer {
     pub async fn start_program(program: &Path, more: &[&str]) -> Self {
         let more: Vec<String> = more.iter().map(|one| (*one).to_owned()).collect();
         Self::attempt(program, |port, dir| data_arguments(port, dir, &more)).await
+    }
+
+    /// As [`start_with`](Self::start_with), of a server that speaks TLS too, on the port returned.
+    ///
+    /// # Panics
+    /// Where `redis-server` is not installed or does not come up.
+    pub async fn start_tls(certificates: &Certificates, more: &[&str]) -> (Self, u16) {
+        let port = free_port();
+        let file = |name| certificates.file(name).display().to_string();
+        let (number, ca) = (port.to_string(), file("ca.pem"));
+        let (certificate, key) = (file("server.pem"), file("server.key"));
+        let mut arguments = vec!["--tls-port", &number, "--tls-ca-cert-file", &ca];
+        arguments.extend(["--tls-cert-file", &certificate, "--tls-key-file", &key]);
+        arguments.extend(more);
+        (Self::start_with(&arguments).await, port)
     }
 
     /// A sentinel, by the `lines` of its configuration besides port and directory.
@@ -179,6 +194,10 @@ impl RedisServer {
     pub async fn replicate(&self, primary: &Self) {
         let port = primary.port.to_string();
         self.command(&["REPLICAOF", "127.0.0.1", &port]).await;
+        self.caught_up(primary).await;
+    }
+
+    async fn caught_up(&self, primary: &Self) {
         eventually("the replica has caught up", async || {
             self.ask(&["INFO", "replication"]).await.contains("master_link_status:up")
         })

@@ -43,10 +43,7 @@ impl Cluster {
         for (at, replica) in following.iter().enumerate() {
             let id = id(&nodes[at / replicas]).await;
             replica.command(&["CLUSTER", "REPLICATE", &id]).await;
-            eventually("the replica follows its primary", async || {
-                replica.ask(&["INFO", "replication"]).await.contains("master_link_status:up")
-            })
-            .await;
+            replica.caught_up(&nodes[at / replicas]).await;
         }
         Self { primaries: nodes, replicas: following }
     }

@@ -109,7 +109,7 @@ async fn answers(port: u16, id: u32) -> std::io::Result<bool> {
     Ok(is_up && info.contains(&format!("\r\nprocess_id:{id}\r\n")))
 }
 
-/// Sends one command and returns everything the server says until it hangs up.
+/// Sends one command and returns the answer as it is on the wire.
 pub(super) async fn ask(port: u16, command: &[&str]) -> std::io::Result<String> {
     let asking = async {
         let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
@@ -117,15 +117,32 @@ pub(super) async fn ask(port: u16, command: &[&str]) -> std::io::Result<String> 
         for argument in command {
             wire.push_str(&format!("${}\r\n{argument}\r\n", argument.len()));
         }
-        wire.push_str("*1\r\n$4\r\nQUIT\r\n");
         connection.write_all(wire.as_bytes()).await?;
         let mut answer = Vec::new();
-        connection.read_to_end(&mut answer).await?;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        Ok(answer.strip_suffix("+OK\r\n").unwrap_or(&answer).to_owned())
+        while end_of_answer(&answer, 0).is_none() {
+            if connection.read_buf(&mut answer).await? == 0 {
+                return Err(std::io::Error::from(ErrorKind::UnexpectedEof));
+            }
+        }
+        Ok(String::from_utf8_lossy(&answer).into_owned())
     };
     match tokio::time::timeout(ANSWER_TIMEOUT, asking).await {
         Ok(answer) => answer,
         Err(_) => Err(std::io::Error::from(ErrorKind::TimedOut)),
+    }
+}
+
+/// Where the RESP value that begins at `at` ends; `None` where it is not all there.
+fn end_of_answer(wire: &[u8], at: usize) -> Option<usize> {
+    let line = wire.get(at..)?.windows(2).position(|pair| pair == b"\r\n")?;
+    let end = at + line + 2;
+    let length = || std::str::from_utf8(&wire[at + 1..at + line]).ok()?.parse::<usize>().ok();
+    match wire[at] {
+        b'$' => match length() {
+            Some(length) => Some(end + length + 2).filter(|end| *end <= wire.len()),
+            None => Some(end), // Nothing: its length is -1.
+        },
+        b'*' => (0..length().unwrap_or(0)).try_fold(end, |at, _| end_of_answer(wire, at)),
+        _ => Some(end),
     }
 }
