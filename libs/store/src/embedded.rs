@@ -35,6 +35,9 @@ use writer::Writer;
 const FILE_NAME: &str = "store.redb";
 const LOG_NAME: &str = "store.wal";
 
+/// Pages of the database held in memory, in bytes.
+const CACHE_SIZE: usize = 32 * 1024 * 1024;
+
 /// Everything a store keeps, in one file.
 #[derive(Debug)]
 pub(crate) struct EmbeddedStore {
@@ -56,7 +59,10 @@ impl EmbeddedStore {
             StoreError::Settings(format!("the directory {} cannot be used: {error}", dir.display()))
         };
         std::fs::create_dir_all(dir).map_err(unusable)?;
-        let mut database = Database::create(dir.join(FILE_NAME)).map_err(|e| not_opened(dir, e))?;
+        let mut database = Database::builder()
+            .set_cache_size(CACHE_SIZE)
+            .create(dir.join(FILE_NAME))
+            .map_err(|e| not_opened(dir, e))?;
         if !database.check_integrity().map_err(|e| not_opened(dir, e))? {
             return Err(StoreError::Corrupt(format!(
                 "{FILE_NAME} in {} is damaged: go back to a copy, or import an export",
