@@ -139,7 +139,7 @@ fn fail(name: &str, error: &dyn std::error::Error, code: u8) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use test_kit::RedisServer;
+    use test_kit::{Certificates, RedisServer};
 
     async fn connect(location: String, durability: &str) -> Result<Dependencies, String> {
         let store = StoreSettings {
@@ -192,6 +192,25 @@ mod tests {
             let allowed = connect(server.url(), "process-crash").await.unwrap();
             assert_eq!(allowed.store.promise.level(), Durability::ProcessCrash);
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_redis_over_tls_is_trusted_by_the_file_that_the_settings_name() {
+        let certificates = Certificates::new();
+        let (_server, port) =
+            RedisServer::start_tls(&certificates, &["--tls-auth-clients", "no"]).await;
+        let mut store = StoreSettings {
+            location: format!("rediss://127.0.0.1:{port}"),
+            durability: "power-loss".to_owned(),
+            tls_ca_file: String::new(),
+            tls_cert_file: String::new(),
+            tls_key_file: String::new(),
+        };
+        let clock = ClockSettings { demo_origin: String::new(), demo_factor: 1 };
+        let refused = Dependencies::connect(&store, &clock).await.unwrap_err().to_string();
+        assert!(refused.contains("UnknownIssuer"), "{refused}");
+        store.tls_ca_file = certificates.file("ca.pem").display().to_string();
+        Dependencies::connect(&store, &clock).await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
