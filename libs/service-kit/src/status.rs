@@ -5,8 +5,9 @@
 //! while the store cannot be reached or has lost data: then answers may be stale and commands are
 //! refused, but the other entries stay `SERVING`, since what is answered from memory still is.
 //!
-//! `Check` looks when it is asked; `Watch` tells of changes within [`WATCH_INTERVAL`]. The
-//! answers carry metadata, which `grpcurl -v -d '{"service": "softlaunch.store"}' ADDRESS
+//! `Check` asks the store when it is asked, so that a server whose settings were changed under the
+//! service is noticed; `Watch` goes by the journals, and tells of changes within
+//! [`WATCH_INTERVAL`]. The answers to `Check` carry metadata, which `grpcurl -v -d '{"service": "softlaunch.store"}' ADDRESS
 //! grpc.health.v1.Health/Check` shows:
 //!
 //! | key | value |
@@ -14,6 +15,7 @@
 //! | `softlaunch-version` | the version of the service |
 //! | `softlaunch-store-durability` | what acknowledged data survives, e.g. `power-loss` |
 //! | `softlaunch-store-fact` | what that was judged by, e.g. `appendfsync always`; repeated |
+//! | `softlaunch-store-error` | why the store cannot be asked now; only then |
 //! | `softlaunch-store-journal` | `NAME following`, `NAME stale: WHY` or `NAME data-lost: WHY`; repeated |
 
 use std::fmt;
@@ -42,11 +44,14 @@ pub const VERSION_KEY: &str = "softlaunch-version";
 pub const DURABILITY_KEY: &str = "softlaunch-store-durability";
 /// Key of each fact that the durability was judged by.
 pub const FACT_KEY: &str = "softlaunch-store-fact";
+/// Key of why the store cannot be asked; level and facts are then those of the beginning.
+pub const ERROR_KEY: &str = "softlaunch-store-error";
 /// Key of how the service stands to each of its journals.
 pub const JOURNAL_KEY: &str = "softlaunch-store-journal";
 /// How often a watched entry is looked at.
 pub const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 const TEXT_LENGTH_MAX: usize = 300; // Of a value, so that all of them fit in one header list.
 const VALUES_MAX: usize = 16; // Of a repeated key, for the same reason.
 
@@ -55,22 +60,22 @@ type Look = Arc<dyn Fn() -> (String, Condition) + Send + Sync>;
 /// What a service knows of its store. Cheap to clone.
 #[derive(Clone)]
 pub struct StoreStatus {
-    promise: Promise,
+    store: Store,
     journals: Vec<Look>,
     shutdown: Shutdown,
 }
 
 impl fmt::Debug for StoreStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreStatus").field("promise", &self.promise).finish_non_exhaustive()
+        f.debug_struct("StoreStatus").field("store", &self.store).finish_non_exhaustive()
     }
 }
 
 impl StoreStatus {
-    /// Of a store as it was found when it was opened. Those who watch are let go at `shutdown`.
+    /// Of an open store. Those who watch are let go at `shutdown`.
     #[must_use]
     pub fn new(store: &Store, shutdown: Shutdown) -> Self {
-        Self { promise: store.promise.clone(), journals: Vec::new(), shutdown }
+        Self { store: store.clone(), journals: Vec::new(), shutdown }
     }
 
     /// Tells of the journal that `replica` follows, too.
@@ -81,21 +86,26 @@ impl StoreStatus {
         self
     }
 
-    fn answer(&self) -> HealthCheckResponse {
-        let following = self.journals.iter().all(|look| look().1 == Condition::Following);
-        let status = if following { ServingStatus::Serving } else { ServingStatus::NotServing };
-        HealthCheckResponse { status: status.into() }
+    /// Asks the store what it promises now.
+    async fn probe(&self) -> Result<Promise, String> {
+        match tokio::time::timeout(PROBE_TIMEOUT, self.store.probe()).await {
+            Ok(Ok(promise)) => Ok(promise),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_elapsed) => Err(format!("no answer within {PROBE_TIMEOUT:?}")),
+        }
     }
 
-    fn tell(&self, metadata: &mut MetadataMap) {
-        let mut say = |key: &'static str, text: &str| {
-            if let Ok(value) = AsciiMetadataValue::try_from(visible(text)) {
-                metadata.append(key, value);
-            }
-        };
-        say(VERSION_KEY, env!("CARGO_PKG_VERSION"));
-        say(DURABILITY_KEY, &self.promise.level().to_string());
-        self.promise.facts().iter().take(VALUES_MAX).for_each(|fact| say(FACT_KEY, fact));
+    async fn check(&self) -> Response<HealthCheckResponse> {
+        let probed = self.probe().await;
+        let mut response = Response::new(self.answer(probed.is_ok()));
+        let metadata = response.metadata_mut();
+        say(metadata, VERSION_KEY, env!("CARGO_PKG_VERSION"));
+        if let Err(why) = &probed {
+            say(metadata, ERROR_KEY, why);
+        }
+        let promise = probed.as_ref().unwrap_or(&self.store.promise);
+        say(metadata, DURABILITY_KEY, &promise.level().to_string());
+        promise.facts().iter().take(VALUES_MAX).for_each(|fact| say(metadata, FACT_KEY, fact));
         for look in self.journals.iter().take(VALUES_MAX) {
             let (stream, condition) = look();
             let words = match condition {
@@ -103,8 +113,16 @@ impl StoreStatus {
                 Condition::Stale(why) => format!("stale: {why}"),
                 Condition::DataLost(why) => format!("data-lost: {why}"),
             };
-            say(JOURNAL_KEY, &format!("{stream} {words}"));
+            say(metadata, JOURNAL_KEY, &format!("{stream} {words}"));
         }
+        response
+    }
+
+    fn answer(&self, answers: bool) -> HealthCheckResponse {
+        let following = self.journals.iter().all(|look| look().1 == Condition::Following);
+        let well = answers && following;
+        let status = if well { ServingStatus::Serving } else { ServingStatus::NotServing };
+        HealthCheckResponse { status: status.into() }
     }
 
     /// What the entry says, now and after every change.
@@ -114,7 +132,7 @@ impl StoreStatus {
         tokio::spawn(async move {
             let mut said = None;
             while !tx.is_closed() {
-                let answer = status.answer();
+                let answer = status.answer(true);
                 if said != Some(answer.status) {
                     said = Some(answer.status);
                     if tx.send(Ok(answer)).await.is_err() {
@@ -128,6 +146,12 @@ impl StoreStatus {
             }
         });
         ReceiverStream::new(rx)
+    }
+}
+
+fn say(metadata: &mut MetadataMap, key: &'static str, text: &str) {
+    if let Ok(value) = AsciiMetadataValue::try_from(visible(text)) {
+        metadata.append(key, value);
     }
 }
 
@@ -155,9 +179,7 @@ impl Health for TellingHealth {
         if request.get_ref().service != STORE {
             return self.services.check(request).await;
         }
-        let mut response = Response::new(self.store.answer());
-        self.store.tell(response.metadata_mut());
-        Ok(response)
+        Ok(self.store.check().await)
     }
 
     type WatchStream = Watched;
@@ -167,9 +189,7 @@ impl Health for TellingHealth {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Watched>, Status> {
         if request.get_ref().service == STORE {
-            let mut response = Response::new(Box::pin(self.store.watch()) as Watched);
-            self.store.tell(response.metadata_mut());
-            return Ok(response);
+            return Ok(Response::new(Box::pin(self.store.watch())));
         }
         let watched = self.services.watch(request).await?.into_inner();
         let (tx, rx) = mpsc::channel(1);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use service_kit::clock::real_now;
 use service_kit::server::{hardened, serve, with_health_and_reflection};
 use service_kit::shutdown::{self, Trigger};
-use service_kit::status::{DURABILITY_KEY, FACT_KEY, JOURNAL_KEY, STORE, StoreStatus, VERSION_KEY};
+use service_kit::status::{
+    DURABILITY_KEY, ERROR_KEY, FACT_KEY, JOURNAL_KEY, STORE, StoreStatus, VERSION_KEY,
+};
 use store::{Command, Draft, Location, Projection, Record, Replica, Store, StreamName};
 use test_kit::{RedisServer, eventually};
 use tokio::net::TcpListener;
@@ -77,6 +79,13 @@ impl Telling {
     }
 }
 
+fn command(redis: &RedisServer, words: &str) {
+    let address = redis.url().replace("redis://", "");
+    let mut connection = TcpStream::connect(address).expect("Redis listens");
+    write!(connection, "{words}\r\nQUIT\r\n").expect("Redis reads");
+    std::io::read_to_string(connection).expect("Redis answers");
+}
+
 fn values(metadata: &MetadataMap, key: &str) -> Vec<String> {
     let values =
         metadata.get_all(key).iter().map(|value| value.to_str().expect("it is ASCII").to_owned());
@@ -115,6 +124,9 @@ async fn the_store_is_not_serving_while_it_is_down_and_the_server_still_is() {
     assert_eq!(status, ServingStatus::NotServing);
     let told = values(&metadata, JOURNAL_KEY);
     assert!(told[0].starts_with("flag stale: store unavailable"), "{told:?}");
+    let why = values(&metadata, ERROR_KEY).concat();
+    assert!(why.starts_with("store unavailable"), "{why}");
+    assert_eq!(values(&metadata, DURABILITY_KEY), ["power-loss"]);
     assert_eq!(telling.ask("").await.0, ServingStatus::Serving);
 
     // When it is back, then it serves again; and who watches is let go at the end
@@ -126,15 +138,25 @@ async fn the_store_is_not_serving_while_it_is_down_and_the_server_still_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_setting_changed_under_the_service_is_told() {
+    let redis = RedisServer::start().await;
+    let telling = Telling::start(&redis.url()).await;
+    assert_eq!(values(&telling.ask(STORE).await.1, DURABILITY_KEY), ["power-loss"]);
+    command(&redis, "CONFIG SET appendonly no");
+    let (status, metadata) = telling.ask(STORE).await;
+    assert_eq!(values(&metadata, DURABILITY_KEY), ["memory"]);
+    assert!(values(&metadata, FACT_KEY).contains(&"appendonly no".to_owned()), "{metadata:?}");
+    assert_eq!(status, ServingStatus::Serving); // It answers: what it is worth is said beside.
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_data_is_told_and_stays_told() {
     let redis = RedisServer::start().await;
     let telling = Telling::start(&redis.url()).await;
     telling.write().await;
     telling.write().await;
 
-    let mut connection = TcpStream::connect(redis.url().replace("redis://", "")).unwrap();
-    connection.write_all(b"FLUSHALL\r\nQUIT\r\n").unwrap();
-    std::io::read_to_string(connection).unwrap();
+    command(&redis, "FLUSHALL");
 
     eventually("health says that data was lost", async || {
         let (status, metadata) = telling.ask(STORE).await;

@@ -66,6 +66,7 @@ fn durability(subject: &str, level: &str, facts: &str) -> Check {
         "process-crash" => {
             (Verdict::Warning, "power-loss: a power cut may lose the last acknowledged commands")
         }
+        "" => (Verdict::Warning, "a level: a service of this release tells it"),
         _ => (Verdict::Ok, ""),
     };
     Check::new(subject, "durability", verdict, found, right)

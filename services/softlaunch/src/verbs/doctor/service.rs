@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use service_kit::peers::channel;
-use service_kit::status::{DURABILITY_KEY, FACT_KEY, JOURNAL_KEY, STORE, VERSION_KEY};
+use service_kit::status::{DURABILITY_KEY, ERROR_KEY, FACT_KEY, JOURNAL_KEY, STORE, VERSION_KEY};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
@@ -13,6 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 use super::{Check, Verdict, durability};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
+const STORE_ANSWERS: &str = "a store that answers: commands are refused until it does";
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
 /// Checks one service; what cannot be reached is not checked further.
@@ -76,6 +77,10 @@ fn of_store(noun: &str, status: ServingStatus, metadata: &MetadataMap) -> Vec<Ch
         values.map(str::to_owned).collect::<Vec<_>>()
     };
     let mut checks = vec![version(noun, all(VERSION_KEY).first())];
+    checks.push(match all(ERROR_KEY).into_iter().next() {
+        None => Check::ok(noun, "store", "it answers"),
+        Some(why) => Check::new(noun, "store", Verdict::Failure, why, STORE_ANSWERS),
+    });
     let level = all(DURABILITY_KEY).into_iter().next().unwrap_or_default();
     checks.push(durability(noun, &level, &all(FACT_KEY).join(", ")));
     let journals = all(JOURNAL_KEY);
@@ -105,7 +110,7 @@ fn journal(noun: &str, told: &str) -> Check {
             "the records that were acknowledged: restore the store from a copy that has them, \
              compare with `softlaunch audit verify`, then restart the service"
         }
-        _ => "a store that answers: commands are refused until it does",
+        _ => STORE_ANSWERS,
     };
     Check::new(noun, "journal", Verdict::Failure, told, right)
 }
