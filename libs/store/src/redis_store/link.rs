@@ -68,6 +68,7 @@ pub(super) struct Live {
     /// Confirmations of what was written over it.
     pub(super) confirmations: Confirmations,
     is_proven: AtomicBool,
+    failures: u32,
 }
 
 impl Link {
@@ -89,7 +90,8 @@ impl Link {
         if let Some(live) = self.known()? {
             return Ok(live); // Somebody else was faster.
         }
-        let opened = self.open().await;
+        let failures = self.state().failures();
+        let opened = self.open(failures).await;
         let mut state = self.state();
         match opened {
             Ok(live) => {
@@ -98,7 +100,7 @@ impl Link {
                 Ok(live)
             }
             Err(error) => {
-                *state = State::down(state.failures() + 1, error.to_string());
+                *state = State::down(failures + 1, error.to_string());
                 Err(error)
             }
         }
@@ -120,7 +122,7 @@ impl Link {
             *state = if live.is_proven.load(Ordering::Relaxed) {
                 State::Idle { failures: 0 }
             } else {
-                State::down(1, error.to_string())
+                State::down(live.failures + 1, error.to_string())
             };
         }
     }
@@ -146,7 +148,7 @@ impl Link {
         }
     }
 
-    async fn open(&self) -> Result<Live, StoreError> {
+    async fn open(&self, failures: u32) -> Result<Live, StoreError> {
         let host = match &self.target {
             Target::Host(host) => host.clone(),
             Target::Primary(sentinels) => sentinels.primary().await?,
@@ -166,7 +168,8 @@ impl Link {
             }
         }
         let confirmations = Confirmations::default();
-        Ok(Live { host, connection, confirmations, is_proven: AtomicBool::new(false) })
+        let is_proven = AtomicBool::new(false);
+        Ok(Live { host, connection, confirmations, is_proven, failures })
     }
 }
 
