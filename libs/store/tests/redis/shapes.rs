@@ -5,7 +5,7 @@ use std::path::Path;
 use store::{Durability, TlsFiles};
 use test_kit::{Certificates, Cluster, RedisServer, Sentinels, eventually};
 
-use crate::{add, fill, open, reader, said, stream, try_open};
+use crate::{add, calls, fill, named, open, reader, said, stream, try_open};
 
 const SECRET: &str = "p%40ss%3Aw%2Frd"; // p@ss:w/rd.
 
@@ -61,6 +61,35 @@ async fn a_server_that_asks_for_a_certificate_is_shown_one() {
     let store =
         try_open(&url, Durability::PowerLoss, TlsFiles { certificate, key, ..tls }).await.unwrap();
     fill(&*store.journal, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_node_of_a_cluster_is_reached_over_tls() {
+    let certificates = Certificates::new();
+    let cluster = Cluster::start_tls(3, &certificates).await;
+    let tls = trusting(&certificates);
+    let store = try_open(&cluster.tls_url(), Durability::PowerLoss, tls).await.unwrap();
+    for index in 0..20 {
+        add(&*store.journal, &named(&format!("s-{index}")), "x").await.unwrap();
+    }
+    for node in &cluster.primaries {
+        assert!(calls(node, "eval").await > 0, "a node was not asked");
+        node.command(&["CONFIG", "SET", "port", "0"]).await; // Nobody can have come another way.
+    }
+    let reader = reader(&store).await;
+    fill(&*store.journal, 3).await;
+    eventually("a blocking read works too", async || reader.snapshot().version == 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_and_the_primary_they_name_are_reached_over_tls() {
+    let certificates = Certificates::new();
+    let group = Sentinels::start_tls(&certificates).await;
+    group.primary.command(&["CONFIG", "SET", "port", "0"]).await; // There is no other way.
+    let tls = trusting(&certificates);
+    let store = try_open(&group.tls_url(), Durability::PowerLoss, tls).await.unwrap();
+    fill(&*store.journal, 3).await;
+    assert_eq!(said(&*store.journal, &stream()).await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

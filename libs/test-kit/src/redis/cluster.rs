@@ -1,7 +1,7 @@
 //! A Redis Cluster: primaries that share the slots, each with as many replicas as asked for.
 
 use super::{RedisServer, free_port};
-use crate::eventually;
+use crate::{Certificates, eventually};
 
 const SLOTS: usize = 16_384;
 
@@ -12,6 +12,7 @@ pub struct Cluster {
     pub primaries: Vec<RedisServer>,
     /// The replicas at the beginning: of the first primary, of the second, and so on.
     pub replicas: Vec<RedisServer>,
+    tls_ports: Vec<u16>,
 }
 
 impl Cluster {
@@ -25,6 +26,28 @@ impl Cluster {
         for _node in 0..primaries * (1 + replicas) {
             nodes.push(node(more).await);
         }
+        Self::of(nodes, primaries, replicas).await
+    }
+
+    /// As [`start`](Self::start), without replicas, of nodes that speak TLS too, also among
+    /// themselves.
+    ///
+    /// # Panics
+    /// Where they do not come up or do not agree.
+    pub async fn start_tls(primaries: usize, certificates: &Certificates) -> Self {
+        let (mut nodes, mut tls_ports) = (Vec::new(), Vec::new());
+        for _node in 0..primaries {
+            let bus = free_port().to_string();
+            let mut arguments = cluster_arguments(&bus);
+            arguments.extend(["--tls-cluster", "yes", "--tls-auth-clients", "no"]);
+            let (node, port) = RedisServer::start_tls(certificates, &arguments).await;
+            nodes.push((node, bus));
+            tls_ports.push(port);
+        }
+        Self { tls_ports, ..Self::of(nodes, primaries, 0).await }
+    }
+
+    async fn of(nodes: Vec<(RedisServer, String)>, primaries: usize, replicas: usize) -> Self {
         let (first, first_bus) = (nodes[0].0.port().to_string(), nodes[0].1.clone());
         for (at, (node, _bus)) in nodes.iter().enumerate() {
             node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()]).await;
@@ -45,7 +68,7 @@ impl Cluster {
             replica.command(&["CLUSTER", "REPLICATE", &id]).await;
             replica.caught_up(&nodes[at / replicas]).await;
         }
-        Self { primaries: nodes, replicas: following }
+        Self { primaries: nodes, replicas: following, tls_ports: Vec::new() }
     }
 
     /// `redis+cluster://HOST:PORT,...`, naming every primary.
@@ -54,6 +77,16 @@ impl Cluster {
         let host = |node: &RedisServer| format!("127.0.0.1:{}", node.port());
         let hosts: Vec<String> = self.primaries.iter().map(host).collect();
         format!("redis+cluster://{}", hosts.join(","))
+    }
+
+    /// `rediss+cluster://HOST:PORT`, naming the first primary of a cluster that speaks TLS.
+    ///
+    /// # Panics
+    /// Where the cluster does not.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        let port = self.tls_ports.first().expect("the cluster speaks TLS");
+        format!("rediss+cluster://127.0.0.1:{port}")
     }
 
     /// Moves `slot` with all its keys from primary `from` to primary `to`, key by key.
@@ -85,11 +118,15 @@ impl Cluster {
 
 async fn node(more: &[&str]) -> (RedisServer, String) {
     let bus = free_port().to_string(); // The default, port + 10000, may be none.
-    let mut arguments = vec!["--cluster-enabled", "yes", "--cluster-port", &bus];
-    arguments.extend(["--cluster-node-timeout", "2000"]);
+    let mut arguments = cluster_arguments(&bus);
     arguments.extend(more);
-    let server = RedisServer::start_with(&arguments).await;
-    (server, bus)
+    (RedisServer::start_with(&arguments).await, bus)
+}
+
+fn cluster_arguments(bus: &str) -> Vec<&str> {
+    let mut arguments = vec!["--cluster-enabled", "yes", "--cluster-port", bus];
+    arguments.extend(["--cluster-node-timeout", "2000"]);
+    arguments
 }
 
 async fn id(node: &RedisServer) -> String {

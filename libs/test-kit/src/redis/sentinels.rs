@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::RedisServer;
-use crate::eventually;
+use super::{RedisServer, free_port};
+use crate::{Certificates, eventually};
 
 const SENTINELS: usize = 3;
 const QUORUM: usize = 2;
@@ -18,6 +18,7 @@ pub struct Sentinels {
     pub replicas: Vec<RedisServer>,
     /// The sentinels.
     pub sentinels: Vec<RedisServer>,
+    tls_ports: Vec<u16>,
 }
 
 impl Sentinels {
@@ -34,19 +35,51 @@ impl Sentinels {
             replica.replicate(&primary).await;
             following.push(replica);
         }
-        let lines = format!(
-            "sentinel monitor softlaunch 127.0.0.1 {} {QUORUM}\n\
-             sentinel down-after-milliseconds softlaunch 1000\n\
-             sentinel failover-timeout softlaunch 5000\n",
-            primary.port()
-        );
+        let lines = monitoring(primary.port());
         let mut sentinels = Vec::new();
         for _sentinel in 0..SENTINELS {
             sentinels.push(RedisServer::start_sentinel(program, &lines).await);
         }
-        let group = Self { primary, replicas: following, sentinels };
+        let group = Self { primary, replicas: following, sentinels, tls_ports: Vec::new() };
         group.acquainted().await;
         group
+    }
+
+    /// As [`start`](Self::start), of Redis without replicas; all of them speak TLS too, also with
+    /// each other.
+    ///
+    /// # Panics
+    /// Where they do not come up.
+    pub async fn start_tls(certificates: &Certificates) -> Self {
+        let own = ["--tls-replication", "yes", "--tls-auth-clients", "no"];
+        let (primary, port) = RedisServer::start_tls(certificates, &own).await;
+        let file = |name| certificates.file(name).display().to_string();
+        let (mut sentinels, mut tls_ports) = (Vec::new(), Vec::new());
+        for _sentinel in 0..SENTINELS {
+            let own = free_port();
+            let lines = format!(
+                "tls-port {own}\ntls-replication yes\ntls-auth-clients no\n\
+                 tls-ca-cert-file {}\ntls-cert-file {}\ntls-key-file {}\n{}",
+                file("ca.pem"),
+                file("server.pem"),
+                file("server.key"),
+                monitoring(port)
+            );
+            let program = Path::new("redis-server");
+            sentinels.push(RedisServer::start_sentinel(program, &lines).await);
+            tls_ports.push(own);
+        }
+        let group = Self { primary, replicas: Vec::new(), sentinels, tls_ports };
+        group.acquainted().await;
+        group
+    }
+
+    /// `rediss+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/softlaunch`, where they speak TLS.
+    #[must_use]
+    pub fn tls_url(&self) -> String {
+        let hosts: Vec<String> =
+            self.tls_ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        format!("rediss+sentinel://{}/softlaunch", hosts.join(","))
     }
 
     /// `redis+sentinel://HOST:PORT,HOST:PORT,HOST:PORT/softlaunch`.
@@ -79,4 +112,13 @@ impl Sentinels {
             .await;
         }
     }
+}
+
+/// What a sentinel is told of the primary at `port`.
+fn monitoring(port: u16) -> String {
+    format!(
+        "sentinel monitor softlaunch 127.0.0.1 {port} {QUORUM}\n\
+         sentinel down-after-milliseconds softlaunch 1000\n\
+         sentinel failover-timeout softlaunch 5000\n"
+    )
 }
