@@ -11,6 +11,7 @@ mod leases;
 mod ops;
 mod quotas;
 mod tables;
+mod transfer;
 mod wal;
 mod watches;
 mod writer;
@@ -51,6 +52,16 @@ impl EmbeddedStore {
     /// Whether a store was ever made in `dir`.
     pub(crate) fn is_in(dir: &Path) -> bool {
         dir.join(FILE_NAME).is_file()
+    }
+
+    /// Moves a closed store to a directory that has none. Killed half-way it has none still.
+    pub(crate) fn move_files(from: &Path, to: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(to)?;
+        for name in [LOG_NAME, FILE_NAME] {
+            std::fs::rename(from.join(name), to.join(name))?;
+        }
+        File::open(to)?.sync_all()?;
+        std::fs::remove_dir(from)
     }
 
     /// Opens the store in `dir`, and makes one where there is none. Blocks on the disk.

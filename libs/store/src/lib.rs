@@ -20,6 +20,7 @@ mod redis_store;
 mod replica;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub use quotas::{Quota, Quotas, Taken};
 pub use record::{Draft, Hash, Record, StreamName, Version};
 pub use redis_store::RedisAddress;
 pub use replica::{Command, Condition, Executed, Projection, Replica, Snapshot, WriteError};
+pub use transfer::{Import, Item};
 
 /// A store, opened. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,4 +50,5 @@ pub struct Store {
     /// What it promises of what it has acknowledged, as found when it was opened.
     pub promise: Promise,
     probe: Arc<dyn open::Probe>,
+    transfer: Arc<dyn transfer::Transfer>,
 }

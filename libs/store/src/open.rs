@@ -11,6 +11,7 @@ use crate::durability::{Durability, Promise};
 use crate::embedded::{self, EmbeddedStore};
 use crate::error::StoreError;
 use crate::redis_store::{RedisAddress, RedisStore};
+use crate::transfer::{self, Transfer};
 use crate::{Counters, Journal, Leases, Quotas, Store};
 
 /// Tells the time. The embedded store drops by it what is over; Redis has a clock of its own.
@@ -126,17 +127,10 @@ impl Store {
         clock: Clock,
         options: &Options,
     ) -> Result<Self, StoreError> {
-        match location {
-            Location::Embedded(dir) => {
-                let dir = dir.clone();
-                let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(&dir, clock));
-                let store = opening.await.map_err(embedded::ended_early)??;
-                Ok(Self::of(Arc::new(store), Promise::embedded()))
-            }
-            Location::Redis(address) => {
-                let (store, promise) = RedisStore::open(address, options).await?;
-                Ok(Self::of(Arc::new(store), promise))
-            }
+        let store = open_unchecked(location, clock, options).await?;
+        match store.transfer.unfinished_import().await? {
+            Some(export) => Err(transfer::half_imported(location, &export)),
+            None => Ok(store),
         }
     }
 
@@ -163,7 +157,7 @@ impl Store {
 
     fn of<S>(store: Arc<S>, promise: Promise) -> Self
     where
-        S: Journal + Counters + Quotas + Leases + Probe + 'static,
+        S: Journal + Counters + Quotas + Leases + Probe + Transfer + 'static,
     {
         let opened = Self {
             journal: store.clone(),
@@ -171,11 +165,32 @@ impl Store {
             quotas: store.clone(),
             leases: store.clone(),
             promise,
-            probe: store,
+            probe: store.clone(),
+            transfer: store,
         };
         #[cfg(feature = "seeded-bugs")]
         let opened = crate::seeded::infect(opened);
         opened
+    }
+}
+
+/// Opens a store, even one that an import has half filled.
+pub(crate) async fn open_unchecked(
+    location: &Location,
+    clock: Clock,
+    options: &Options,
+) -> Result<Store, StoreError> {
+    match location {
+        Location::Embedded(dir) => {
+            let dir = dir.clone();
+            let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(&dir, clock));
+            let store = opening.await.map_err(embedded::ended_early)??;
+            Ok(Store::of(Arc::new(store), Promise::embedded()))
+        }
+        Location::Redis(address) => {
+            let (store, promise) = RedisStore::open(address, options).await?;
+            Ok(Store::of(Arc::new(store), promise))
+        }
     }
 }
 

@@ -52,6 +52,21 @@ impl Hash {
     }
 }
 
+impl Hash {
+    /// Reads what `Display` writes: 64 hexadecimal digits. None for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digit = |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if !rest.is_empty() {
+            return None;
+        }
+        let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
+        let bytes = pairs.iter().map(byte).collect::<Option<Vec<u8>>>()?;
+        <[u8; 32]>::try_from(bytes).ok().map(Self)
+    }
+}
+
 impl std::fmt::Display for Hash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -21,6 +21,7 @@ mod sentinel;
 mod server;
 mod slots;
 mod topology;
+mod transfer;
 mod waiters;
 
 use std::time::Duration;
@@ -54,6 +55,7 @@ struct Scripts {
     take: Script,
     release_quota: Script,
     acquire: Script,
+    load: Script,
     release_lease: Script,
 }
 
@@ -84,6 +86,7 @@ impl Scripts {
             add: Script::new(include_str!("redis_store/add.lua")),
             take: Script::new(include_str!("redis_store/take.lua")),
             release_quota: Script::new(include_str!("redis_store/release_quota.lua")),
+            load: Script::new(include_str!("redis_store/load.lua")),
             acquire: Script::new(include_str!("redis_store/acquire.lua")),
             release_lease: Script::new(include_str!("redis_store/release_lease.lua")),
         }

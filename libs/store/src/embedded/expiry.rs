@@ -1,6 +1,6 @@
 //! What is kept for a time only, and dropped a little at a time as other things are written.
 
-use redb::{ReadableTable as _, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 use vocab::Timestamp;
 
 use crate::error::StoreError;
@@ -44,6 +44,16 @@ pub(super) fn is_kept(
     let kept = transaction.open_table(KEPT).map_err(failed)?;
     let until = kept.get(item.key()).map_err(failed)?.map(|until| until.value());
     Ok(until.is_some_and(|until| until > now.as_millis()))
+}
+
+/// Until when `item` is kept; the beginning of time where it is not.
+pub(super) fn kept_until(
+    transaction: &ReadTransaction,
+    item: Item<'_>,
+) -> Result<Timestamp, StoreError> {
+    let kept = transaction.open_table(KEPT).map_err(failed)?;
+    let until = kept.get(item.key()).map_err(failed)?.map_or(0, |until| until.value());
+    Ok(Timestamp::from_millis(until))
 }
 
 /// Keeps `item` until `until` at least. A renewal moves the row only: the due entry finds out.

@@ -72,7 +72,7 @@ pub(super) struct Answer {
     pub(super) until_ms: i64,
 }
 
-/// A batch of changes to counters and gauges.
+/// Changes to counters and gauges; of a batch where one is named.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Count {
     #[prost(string, tag = "1")]
@@ -188,9 +188,13 @@ fn keep_answer(transaction: &WriteTransaction, answer: &Answer) -> Result<(), St
 fn apply(transaction: &WriteTransaction, count: &Count) -> Result<(), StoreError> {
     let (scope, batch) = (count.scope.as_str(), count.batch.as_str());
     let mut kept = BTreeMap::new();
-    {
+    if !batch.is_empty() {
         let mut batches = transaction.open_table(BATCHES).map_err(failed)?;
         batches.insert((scope, batch), thirty_two(&count.contents)?).map_err(failed)?;
+        let until = Timestamp::from_millis(count.until_ms);
+        expiry::keep(transaction, Item::Batch { scope, id: batch }, until)?;
+    }
+    {
         let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
         for add in &count.adds {
             let key = (scope, add.series.as_str(), add.start_ms, add.field.as_str());
@@ -209,8 +213,6 @@ fn apply(transaction: &WriteTransaction, count: &Count) -> Result<(), StoreError
             }
         }
     }
-    let until = Timestamp::from_millis(count.until_ms);
-    expiry::keep(transaction, Item::Batch { scope, id: batch }, until)?;
     for ((series, start_ms), until_ms) in kept {
         let item = Item::Bucket { scope, series, start_ms };
         expiry::keep(transaction, item, Timestamp::from_millis(until_ms))?;

@@ -1,5 +1,6 @@
 //! What the store asks of Redis: answered in time, and written as durably as was asked for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, from_redis_value};
@@ -12,6 +13,7 @@ use super::address::{Host, RedisAddress};
 use super::confirm::CONFIRM_TIMEOUT;
 use super::connector::Connector;
 use super::failure::failed;
+use super::link::Live;
 use super::request::Request;
 use super::script::Call;
 use super::server;
@@ -123,6 +125,11 @@ impl Connection {
     /// Notes that `asked` does not have `key` any more, where `error` says so.
     pub(super) fn follow(&self, key: &[u8], asked: &Host, error: &RedisError) -> bool {
         self.reads.follow(key, asked, error)
+    }
+
+    /// A connection to every server that takes writes.
+    pub(super) async fn all(&self) -> Result<Vec<Arc<Live>>, StoreError> {
+        in_time(COMMAND_TIMEOUT, self.reads.all()).await
     }
 
     async fn read<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redis::Pipeline;
 use vocab::Timestamp;
 
-use crate::counters::{Added, Batch, Change, Counters, Reading, Scope, Window};
+use crate::counters::{Added, Batch, BatchId, Change, Counters, Reading, Scope, Window};
 use crate::error::StoreError;
 
 use super::{RedisStore, ttl_ms};
@@ -39,7 +39,7 @@ impl Counters for RedisStore {
     ) -> Result<Added, StoreError> {
         let changes = Changes::of(scope, changes)?;
         let mut script = self.scripts.add.call();
-        script.key(format!("{{softlaunch:{}}}:batch:{}", scope.as_str(), batch.id.as_str()));
+        script.key(batch_key(scope, &batch.id));
         script.key(gauges_key(scope)).arg(ttl_ms(remember)).arg(&batch.contents.0);
         for (key, bucket) in &changes.buckets {
             script.key(key).arg(ttl_ms(bucket.keep)).arg(bucket.fields.len());
@@ -120,12 +120,16 @@ impl<'a> Changes<'a> {
     }
 }
 
-fn bucket_key(scope: &Scope, series: &str, start: Timestamp) -> String {
+pub(super) fn bucket_key(scope: &Scope, series: &str, start: Timestamp) -> String {
     format!("{{softlaunch:{}}}:bucket:{series}:{}", scope.as_str(), start.as_millis())
 }
 
-fn gauges_key(scope: &Scope) -> String {
+pub(super) fn gauges_key(scope: &Scope) -> String {
     format!("{{softlaunch:{}}}:gauges", scope.as_str())
+}
+
+pub(super) fn batch_key(scope: &Scope, id: &BatchId) -> String {
+    format!("{{softlaunch:{}}}:batch:{}", scope.as_str(), id.as_str())
 }
 
 fn reading(text: &str) -> Option<Reading> {

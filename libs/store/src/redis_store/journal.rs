@@ -176,11 +176,11 @@ impl RedisStore {
     }
 }
 
-fn journal_key(stream: &StreamName) -> String {
+pub(super) fn journal_key(stream: &StreamName) -> String {
     format!("{{softlaunch:{stream}}}:journal")
 }
 
-fn request_key(stream: &StreamName, id: &str) -> String {
+pub(super) fn request_key(stream: &StreamName, id: &str) -> String {
     format!("{{softlaunch:{stream}}}:request:{id}")
 }
 

@@ -18,7 +18,7 @@ impl Leases for RedisStore {
         ttl: Duration,
     ) -> Result<Option<Lease>, StoreError> {
         let mut script = self.scripts.acquire.call();
-        script.key(lease_key(name)).key(format!("{{softlaunch:lease:{name}}}:fence"));
+        script.key(lease_key(name)).key(fence_key(name));
         script.arg(holder).arg(ttl_ms(ttl));
         let fence: Option<u64> = self.connection.run(&script).await?;
         Ok(fence.map(|fence| Lease { name: name.to_owned(), holder: holder.to_owned(), fence }))
@@ -33,4 +33,8 @@ impl Leases for RedisStore {
 
 fn lease_key(name: &str) -> String {
     format!("{{softlaunch:lease:{name}}}:holder")
+}
+
+pub(super) fn fence_key(name: &str) -> String {
+    format!("{{softlaunch:lease:{name}}}:fence")
 }

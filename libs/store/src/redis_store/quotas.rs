@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use vocab::UploadId;
+use vocab::{UploadId, WorkspaceId};
 
 use crate::error::StoreError;
 use crate::quotas::{Quota, Quotas, Taken};
@@ -30,5 +30,9 @@ impl Quotas for RedisStore {
 }
 
 fn key(quota: &Quota) -> String {
-    format!("{{softlaunch:{}}}:quota:{}:{}", quota.pipeline, quota.workspace, quota.day)
+    quota_key(&quota.pipeline, &quota.workspace, &quota.day)
+}
+
+pub(super) fn quota_key(pipeline: &str, workspace: &WorkspaceId, day: &str) -> String {
+    format!("{{softlaunch:{pipeline}}}:quota:{workspace}:{day}")
 }
