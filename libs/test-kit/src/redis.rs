@@ -18,6 +18,7 @@ pub use sentinels::Sentinels;
 use process::{Process, free_port};
 
 const ATTEMPTS_MAX: usize = 5; // Another process may take the free port first.
+const FREE_PORT: &str = "FREE_PORT"; // As an argument: another one with every attempt.
 
 /// A Redis server on a port of its own, with everything acknowledged on disk (`appendfsync
 /// always`) unless told otherwise. Killed when dropped.
@@ -59,14 +60,14 @@ impl RedisServer {
     /// # Panics
     /// Where `redis-server` is not installed or does not come up.
     pub async fn start_tls(certificates: &Certificates, more: &[&str]) -> (Self, u16) {
-        let port = free_port();
         let file = |name| certificates.file(name).display().to_string();
-        let (number, ca) = (port.to_string(), file("ca.pem"));
-        let (certificate, key) = (file("server.pem"), file("server.key"));
-        let mut arguments = vec!["--tls-port", &number, "--tls-ca-cert-file", &ca];
+        let (ca, certificate, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
+        let mut arguments = vec!["--tls-port", FREE_PORT, "--tls-ca-cert-file", &ca];
         arguments.extend(["--tls-cert-file", &certificate, "--tls-key-file", &key]);
         arguments.extend(more);
-        (Self::start_with(&arguments).await, port)
+        let server = Self::start_with(&arguments).await;
+        let port = server.setting("tls-port").await;
+        (server, port.parse().expect("a port is a number"))
     }
 
     /// A sentinel, by the `lines` of its configuration besides port and directory.
@@ -187,6 +188,11 @@ impl RedisServer {
         answer
     }
 
+    async fn setting(&self, name: &str) -> String {
+        let answer = self.command(&["CONFIG", "GET", name]).await;
+        answer.lines().last().expect("a server knows its settings").to_owned()
+    }
+
     /// Makes this server a replica of `primary`, and waits until it has caught up.
     ///
     /// # Panics
@@ -219,7 +225,10 @@ fn data_arguments(port: u16, dir: &Path, more: &[String]) -> Vec<OsString> {
         .map(OsString::from)
         .collect();
     arguments.push(dir.into());
-    arguments.extend(more.iter().map(OsString::from));
+    arguments.extend(more.iter().map(|argument| match argument.as_str() {
+        FREE_PORT => free_port().to_string().into(),
+        argument => argument.into(),
+    }));
     arguments
 }
 

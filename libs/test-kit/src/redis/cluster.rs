@@ -1,9 +1,12 @@
 //! A Redis Cluster: primaries that share the slots, each with as many replicas as asked for.
 
-use super::{RedisServer, free_port};
+use super::{FREE_PORT, RedisServer};
 use crate::{Certificates, eventually};
 
 const SLOTS: usize = 16_384;
+/// The default bus port, 10000 above the other, may be none.
+const NODE: [&str; 6] =
+    ["--cluster-enabled", "yes", "--cluster-port", FREE_PORT, "--cluster-node-timeout", "2000"];
 
 /// A cluster whose slots are all served.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ impl Cluster {
     pub async fn start(primaries: usize, replicas: usize, more: &[&str]) -> Self {
         let mut nodes = Vec::new();
         for _node in 0..primaries * (1 + replicas) {
-            nodes.push(node(more).await);
+            nodes.push(RedisServer::start_with(&[&NODE[..], more].concat()).await);
         }
         Self::of(nodes, primaries, replicas).await
     }
@@ -37,19 +40,18 @@ impl Cluster {
     pub async fn start_tls(primaries: usize, certificates: &Certificates) -> Self {
         let (mut nodes, mut tls_ports) = (Vec::new(), Vec::new());
         for _node in 0..primaries {
-            let bus = free_port().to_string();
-            let mut arguments = cluster_arguments(&bus);
-            arguments.extend(["--tls-cluster", "yes", "--tls-auth-clients", "no"]);
-            let (node, port) = RedisServer::start_tls(certificates, &arguments).await;
-            nodes.push((node, bus));
+            let more = [&NODE[..], &["--tls-cluster", "yes", "--tls-auth-clients", "no"]].concat();
+            let (node, port) = RedisServer::start_tls(certificates, &more).await;
+            nodes.push(node);
             tls_ports.push(port);
         }
         Self { tls_ports, ..Self::of(nodes, primaries, 0).await }
     }
 
-    async fn of(nodes: Vec<(RedisServer, String)>, primaries: usize, replicas: usize) -> Self {
-        let (first, first_bus) = (nodes[0].0.port().to_string(), nodes[0].1.clone());
-        for (at, (node, _bus)) in nodes.iter().enumerate() {
+    async fn of(mut nodes: Vec<RedisServer>, primaries: usize, replicas: usize) -> Self {
+        let (first, first_bus) =
+            (nodes[0].port().to_string(), nodes[0].setting("cluster-port").await);
+        for (at, node) in nodes.iter().enumerate() {
             node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()]).await;
             if at < primaries {
                 let from = (SLOTS * at / primaries).to_string();
@@ -60,7 +62,6 @@ impl Cluster {
                 node.command(&["CLUSTER", "MEET", "127.0.0.1", &first, &first_bus]).await;
             }
         }
-        let mut nodes: Vec<RedisServer> = nodes.into_iter().map(|(node, _bus)| node).collect();
         whole(&nodes).await;
         let following = nodes.split_off(primaries);
         for (at, replica) in following.iter().enumerate() {
@@ -114,19 +115,6 @@ impl Cluster {
             node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &target_id]).await;
         }
     }
-}
-
-async fn node(more: &[&str]) -> (RedisServer, String) {
-    let bus = free_port().to_string(); // The default, port + 10000, may be none.
-    let mut arguments = cluster_arguments(&bus);
-    arguments.extend(more);
-    (RedisServer::start_with(&arguments).await, bus)
-}
-
-fn cluster_arguments(bus: &str) -> Vec<&str> {
-    let mut arguments = vec!["--cluster-enabled", "yes", "--cluster-port", bus];
-    arguments.extend(["--cluster-node-timeout", "2000"]);
-    arguments
 }
 
 async fn id(node: &RedisServer) -> String {

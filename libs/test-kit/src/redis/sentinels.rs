@@ -56,7 +56,7 @@ impl Sentinels {
         let file = |name| certificates.file(name).display().to_string();
         let (mut sentinels, mut tls_ports) = (Vec::new(), Vec::new());
         for _sentinel in 0..SENTINELS {
-            let own = free_port();
+            let own = free_port(); // A sentinel tells no settings.
             let lines = format!(
                 "tls-port {own}\ntls-replication yes\ntls-auth-clients no\n\
                  tls-ca-cert-file {}\ntls-cert-file {}\ntls-key-file {}\n{}",
