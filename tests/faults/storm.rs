@@ -26,7 +26,7 @@ const DUTIES: [Duty; 8] = [
     Duty::Batch,
     Duty::Batch,
 ];
-const CALLS_BETWEEN: usize = 12; // Calls that end between two faults, at the least.
+const CALLS_BETWEEN: usize = 40; // Calls that end between two faults, at the least.
 
 /// What is killed in each round.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +99,10 @@ async fn judge(installation: &mut Installation, history: &History, faults: usize
         let there = tagged(&truth::records(&store, stream).await, kind, &calls);
         assert!(!there.is_empty(), "no {kind} at all");
         once(&calls, &there);
+        if duty == Duty::Kill {
+            // Nothing else is in that stream, so that an epoch is a version.
+            check_register(&calls, &there).unwrap_or_else(|why| panic!("LINEAR: {why}"));
+        }
     }
     counted_once(&store, &history.about(Duty::Batch.target())).await;
 
@@ -127,7 +131,7 @@ fn with_creation(calls: &[Call], revision: u64) -> Vec<Call> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_survive_kills_of_the_one_process_on_the_embedded_store() {
-    let faults = rounds(5);
+    let faults = rounds(10);
     let mut installation = Installation::all_in_one().await;
     let recorder = Arc::new(Recorder::new("kills-of-the-one-process"));
     let history = storm(&mut installation, &recorder, Struck::Services, faults).await;
@@ -136,7 +140,7 @@ async fn commands_survive_kills_of_the_one_process_on_the_embedded_store() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_survive_kills_of_each_service_over_redis() {
-    let faults = rounds(5);
+    let faults = rounds(10);
     let mut installation = Installation::separate().await;
     let recorder = Arc::new(Recorder::new("kills-of-services"));
     let history = storm(&mut installation, &recorder, Struck::Services, faults).await;
@@ -145,7 +149,7 @@ async fn commands_survive_kills_of_each_service_over_redis() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_survive_kills_of_redis() {
-    let faults = rounds(5);
+    let faults = rounds(10);
     let mut installation = Installation::separate().await;
     let recorder = Arc::new(Recorder::new("kills-of-redis"));
     let history = storm(&mut installation, &recorder, Struck::Redis, faults).await;

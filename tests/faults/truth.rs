@@ -20,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) async fn open(location: &str) -> Store {
     let location = Location::parse(location).expect("a location");
     eventually("the store opens", async || {
-        Store::open_existing(&location, Arc::new(real_now)).await.ok()
+        Store::open_existing(&location, Arc::new(real_now), &store::Options::default()).await.ok()
     })
     .await
 }
