@@ -66,11 +66,11 @@ impl Promise {
             let remedy = "no replica is waited for: ask for it by store.durability";
             promise.limit(Durability::PowerLoss, remedy);
         } else if on_disk {
-            promise.say(format!("every write is confirmed by {replicas} replicas, on disk"));
+            promise.say(format!("replicas that confirm every write, on disk: {replicas}"));
         } else {
             promise.say(format!(
-                "every write is confirmed by {replicas} replicas, in memory (no WAITAOF before \
-                 Redis 7.2)"
+                "replicas that confirm every write, in memory (no WAITAOF before Redis 7.2): \
+                 {replicas}"
             ));
         }
         if fsync && replicas == 0 {
@@ -117,11 +117,11 @@ impl Promise {
         }
         let (asked, found) = (usize::from(wanted.copies()), server.replicas);
         if asked > 0 || server.fails_over.is_some() {
-            self.say(format!("{found} replicas at {}", server.place));
+            self.say(format!("connected replicas of {}: {found}", server.place));
         }
         if asked > found {
             let place = &server.place;
-            let remedy = format!("{found} replicas are connected to {place}: connect {asked}");
+            let remedy = format!("connected replicas of {place}: {found}, expected {asked}");
             self.limit(PowerLoss, &remedy);
         }
         let Some(who) = server.fails_over else { return };
@@ -238,7 +238,7 @@ mod tests {
         let (promise, _) = Promise::of_redis(&[with(2), with(1)], Copies(2));
         assert_eq!(promise.level(), PowerLoss);
         let refusal = promise.require(Copies(2)).unwrap_err().to_string();
-        assert!(refusal.contains("1 replicas are connected to h:1: connect 2"), "{refusal}");
+        assert!(refusal.contains("connected replicas of h:1: 1, expected 2"), "{refusal}");
         for one_copy in [Promise::embedded(), redis(ALWAYS)] {
             let refusal = one_copy.require(Copies(1)).unwrap_err().to_string();
             assert!(refusal.contains("or allow store.durability = \"power-loss\""), "{refusal}");
