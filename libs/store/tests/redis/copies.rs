@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use store::{Durability, TlsFiles};
-use test_kit::{RedisServer, eventually, valkey};
+use test_kit::{Proxy, RedisServer, eventually, valkey};
 use tokio::task::JoinSet;
 
-use crate::{add, calls, event, fill, named, open, stream, try_open};
+use crate::{add, calls, count, event, fill, named, open, stream, try_open};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_answers_before_its_disk_is_asked_to_confirm_once_for_many() {
@@ -52,6 +52,31 @@ async fn a_write_that_is_on_no_disk_is_not_acknowledged() {
     })
     .await;
     assert_eq!(store.probe().await.unwrap().level(), Durability::PowerLoss);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_lost_before_the_confirmation_leaves_the_outcome_open() {
+    let Some(valkey) = valkey() else { return };
+    let server = RedisServer::start_program(&valkey, &["--appendfsync", "everysec"]).await;
+    let proxy = Proxy::start(server.port()).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let store = open(&url, Durability::PowerLoss).await;
+    let mut turns = 0..;
+    let id = eventually("a connection is cut in time", async || {
+        let id = format!("turn-{}", turns.next()?);
+        let (journal, tag) = (store.journal.clone(), id.clone());
+        let adding = tokio::spawn(async move { add(&*journal, &stream(), &tag).await });
+        while count(&server, "clients", "blocked_clients:").await == 0 && !adding.is_finished() {}
+        proxy.cut();
+        let added = adding.await.unwrap();
+        proxy.heal();
+        added.is_err_and(|error| error.to_string().contains("not confirmed")).then_some(id)
+    })
+    .await;
+    let again =
+        eventually("the store is back", async || add(&*store.journal, &stream(), &id).await.ok())
+            .await;
+    assert!(again.repeated, "it had been written, and is confirmed now");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use store::Durability;
-use test_kit::{RedisServer, Sentinels, eventually};
+use test_kit::{RedisServer, Sentinels, eventually, valkey};
 
 use crate::load::{Load, assert_kept};
 use crate::{add, fill, open, reader, said, say, stream};
@@ -53,7 +53,17 @@ async fn writes_lost_by_a_failover_are_found_out_by_whoever_saw_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failover_loses_nothing_that_a_copy_has_confirmed() {
-    let group = Sentinels::start(Path::new("redis-server"), 1, &[]).await;
+    nothing_confirmed_is_lost(Path::new("redis-server")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_of_valkey_loses_nothing_that_a_copy_has_confirmed() {
+    let Some(valkey) = valkey() else { return };
+    nothing_confirmed_is_lost(&valkey).await;
+}
+
+async fn nothing_confirmed_is_lost(program: &Path) {
+    let group = Sentinels::start(program, 1, &[]).await;
     let store = open(&group.url(), Durability::Copies(1)).await;
     let mut load = Load::start(store.journal.clone());
     load.acknowledges(100).await;
