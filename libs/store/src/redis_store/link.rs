@@ -23,6 +23,8 @@ use super::sentinel::Sentinels;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How long a primary that the sentinels have replaced may be taken for one, while it answers.
+const RECHECK_AFTER: Duration = Duration::from_secs(5);
 
 /// Which server a link leads to.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ pub(super) enum Target {
     /// This one.
     Host(Host),
     /// Whichever the sentinels say is the primary.
-    Primary(Sentinels),
+    Primary(Arc<Sentinels>),
 }
 
 /// A shared connection to one server.
@@ -39,7 +41,7 @@ pub(super) struct Link {
     target: Target,
     connector: Connector,
     answer_timeout: Duration,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     connecting: tokio::sync::Mutex<()>,
 }
 
@@ -69,11 +71,12 @@ pub(super) struct Live {
     pub(super) confirmations: Confirmations,
     is_proven: AtomicBool,
     failures: u32,
+    checked: Mutex<Instant>,
 }
 
 impl Link {
     pub(super) fn new(target: Target, connector: Connector, answer_timeout: Duration) -> Self {
-        let state = Mutex::new(State::Idle { failures: 0 });
+        let state = Arc::new(Mutex::new(State::Idle { failures: 0 }));
         Self { target, connector, answer_timeout, state, connecting: tokio::sync::Mutex::new(()) }
     }
 
@@ -84,6 +87,7 @@ impl Link {
     /// it does not let us in.
     pub(super) async fn live(&self) -> Result<Arc<Live>, StoreError> {
         if let Some(live) = self.known()? {
+            self.recheck(&live);
             return Ok(live);
         }
         let _one_at_a_time = self.connecting.lock().await;
@@ -125,6 +129,30 @@ impl Link {
                 State::down(live.failures + 1, error.to_string())
             };
         }
+    }
+
+    /// Asks the sentinels now and then, beside everything else, whether a primary that answers is
+    /// still the one: it may be cut off from them and not from us.
+    fn recheck(&self, live: &Arc<Live>) {
+        let Target::Primary(sentinels) = &self.target else { return };
+        {
+            let mut checked = live.checked.lock().unwrap_or_else(PoisonError::into_inner);
+            if checked.elapsed() < RECHECK_AFTER {
+                return;
+            }
+            *checked = Instant::now();
+        }
+        let (sentinels, live) = (Arc::clone(sentinels), Arc::clone(live));
+        let state = Arc::clone(&self.state);
+        tokio::spawn(async move {
+            let Ok(primary) = sentinels.primary().await else { return };
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_current = matches!(&*state, State::Up(current) if Arc::ptr_eq(current, &live));
+            if primary != live.host && is_current {
+                tracing::warn!(was = %live.host, is = %primary, "the sentinels name another primary");
+                *state = State::Idle { failures: 0 };
+            }
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -169,7 +197,8 @@ impl Link {
         }
         let confirmations = Confirmations::default();
         let is_proven = AtomicBool::new(false);
-        Ok(Live { host, connection, confirmations, is_proven, failures })
+        let checked = Mutex::new(Instant::now());
+        Ok(Live { host, connection, confirmations, is_proven, failures, checked })
     }
 }
 

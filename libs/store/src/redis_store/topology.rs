@@ -40,7 +40,9 @@ impl Topology {
         answer_timeout: Duration,
     ) -> Self {
         let target = match (&address.shape, address.hosts.first()) {
-            (Shape::Sentinel(name), _) => Target::Primary(Sentinels::new(address, name, connector)),
+            (Shape::Sentinel(name), _) => {
+                Target::Primary(Arc::new(Sentinels::new(address, name, connector)))
+            }
             (Shape::Single, Some(host)) => Target::Host(host.clone()),
             (Shape::Cluster, _) | (Shape::Single, None) => {
                 let cluster = Cluster::new(address, connector.clone(), answer_timeout);

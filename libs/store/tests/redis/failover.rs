@@ -85,6 +85,30 @@ async fn nothing_confirmed_is_lost(program: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_primary_cut_off_from_the_sentinels_is_left_though_it_answers() {
+    let group = Sentinels::start(Path::new("redis-server"), 1, &[]).await;
+    let url = group.url().replace("://", "://store:secret@");
+    for server in [&group.primary, &group.replicas[0]] {
+        server.command(&["ACL", "SETUSER", "store", "on", ">secret", "~*", "+@all"]).await;
+    }
+    let store = open(&url, Durability::ProcessCrash).await;
+    let mut load = Load::start(store.journal.clone());
+    load.acknowledges(20).await;
+    // The sentinels and the replica are the default user.
+    group.primary.command(&["ACL", "SETUSER", "default", "-@all"]).await;
+    let refused = group.primary.ask(&["PING"]).await;
+    assert!(refused.starts_with("-NOPERM"), "{refused}");
+    failed_over(&group).await;
+    let replica = &group.replicas[0];
+    let before = replica.command(&["INFO", "commandstats"]).await;
+    assert!(!before.contains("cmdstat_eval"), "the store has been there before");
+    eventually("the store writes to the new primary", async || {
+        replica.command(&["INFO", "commandstats"]).await.contains("cmdstat_eval")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_old_primary_comes_back_as_a_replica_and_the_copies_are_whole_again() {
     let group = Sentinels::start(Path::new("redis-server"), 1, &[]).await;
     let store = open(&group.url(), Durability::Copies(1)).await;
