@@ -8,3 +8,4 @@ mod journey;
 mod otlp;
 mod processes;
 mod separate;
+mod transfer;

@@ -134,17 +134,21 @@ impl Store {
         }
     }
 
-    /// Opens the store at `location` as [`open`](Self::open) does, but makes none.
+    /// Opens the store at `location` as [`open_with`](Self::open_with) does, but makes none.
     ///
     /// # Errors
-    /// `Settings` where the directory holds no store, and as `open`.
-    pub async fn open_existing(location: &Location, clock: Clock) -> Result<Self, StoreError> {
+    /// `Settings` where the directory holds no store, and as `open_with`.
+    pub async fn open_existing(
+        location: &Location,
+        clock: Clock,
+        options: &Options,
+    ) -> Result<Self, StoreError> {
         if let Location::Embedded(dir) = location
             && !EmbeddedStore::is_in(dir)
         {
             return Err(StoreError::Settings(format!("there is no store in {}", dir.display())));
         }
-        Self::open(location, clock).await
+        Self::open_with(location, clock, options).await
     }
 
     /// Asks again what the store promises now: the settings of a server may change under it.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod doctor;
+mod store;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditVerb, Journals, STREAMS};
 pub(crate) use doctor::DoctorArguments;
+pub(crate) use store::{StoreAt, StoreVerb};
 
 /// Takes a pipeline from nobody to everybody, one safe step at a time.
 #[derive(Debug, Parser)]
@@ -73,6 +75,9 @@ pub(crate) enum Verb {
     /// Shows and verifies the journals: who did what, when and why.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Moves everything a store keeps to another one.
+    #[command(subcommand)]
+    Store(StoreVerb),
     /// Checks every service and its store, and says what would be right. Exit code 1 where
     /// something fails.
     Doctor(DoctorArguments),

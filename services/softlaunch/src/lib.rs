@@ -45,6 +45,7 @@ pub async fn run(line: CommandLine) -> ExitCode {
         | Verb::Kill(_)
         | Verb::Comms(_)
         | Verb::Audit(_)
+        | Verb::Store(_)
         | Verb::Doctor(_) => tracing::info_span!("softlaunch", otel.kind = "client"),
     };
     let done = dispatch(line).instrument(span).await;
@@ -67,7 +68,8 @@ fn default_filter(verb: &Verb) -> String {
         | Verb::Gate(_)
         | Verb::Kill(_)
         | Verb::Comms(_)
-        | Verb::Audit(_) => "warn",
+        | Verb::Audit(_)
+        | Verb::Store(_) => "warn",
     }
     .to_owned()
 }
@@ -87,6 +89,7 @@ async fn dispatch(line: CommandLine) -> Result<(), Failure> {
         Verb::Gate(verb) => verbs::gate::run(verb, &connection()?, output).await,
         Verb::Kill(verb) => verbs::kill::run(verb, &connection()?, output).await,
         Verb::Audit(verb) => verbs::audit::run(verb, output).await,
+        Verb::Store(verb) => verbs::store::run(verb, output).await,
         Verb::Doctor(arguments) => {
             verbs::doctor::run(arguments, line.endpoints.as_deref(), output).await
         }

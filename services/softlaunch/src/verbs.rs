@@ -8,6 +8,7 @@ pub(crate) mod gate;
 pub(crate) mod kill;
 pub(crate) mod plan;
 pub(crate) mod rollout;
+pub(crate) mod store;
 
 /// The resource name of a rollout, given with or without its collection.
 pub(crate) fn rollout_name(id: &str) -> String {

@@ -174,9 +174,7 @@ fn put(group: &mut Group<'_>, item: Item) -> Result<(), StoreError> {
         }
         Item::Hold { pipeline, workspace, day, upload, until } => {
             let workspace_day = format!("{workspace}/{day}");
-            let used = group.transaction().open_table(USED).map_err(failed)?;
-            let key = (pipeline.as_str(), workspace_day.as_str());
-            let used = used.get(key).map_err(failed)?.map_or(0, |used| used.value()) + 1;
+            let used = used(group, &pipeline, &workspace_day)? + 1;
             let (upload, until_ms) = (upload.as_str().to_owned(), until.as_millis());
             let hold = ops::Hold { pipeline, workspace_day, upload, held: true, used, until_ms };
             group.apply(Kind::Hold(hold))
@@ -188,4 +186,10 @@ fn put(group: &mut Group<'_>, item: Item) -> Result<(), StoreError> {
 /// Changes of a scope that belong to no batch.
 fn of_scope(scope: &Scope) -> ops::Count {
     ops::Count { scope: scope.as_str().to_owned(), ..ops::Count::default() }
+}
+
+fn used(group: &Group<'_>, pipeline: &str, workspace_day: &str) -> Result<u32, StoreError> {
+    let used = group.transaction().open_table(USED).map_err(failed)?;
+    let used = used.get((pipeline, workspace_day)).map_err(failed)?;
+    Ok(used.map_or(0, |used| used.value()))
 }

@@ -58,3 +58,4 @@ mod quotas;
 mod redis_only;
 mod replica;
 mod site;
+mod transfer;

@@ -74,9 +74,13 @@ impl Site {
     }
 
     pub(crate) async fn try_open(&self) -> Result<Store, StoreError> {
+        Store::open(&self.location(), self.clock()).await
+    }
+
+    /// The clock that only an embedded store goes by.
+    pub(crate) fn clock(&self) -> store::Clock {
         let now_ms = Arc::clone(&self.now_ms);
-        let clock = Arc::new(move || Timestamp::from_millis(now_ms.load(Ordering::Relaxed)));
-        Store::open(&self.location(), clock).await
+        Arc::new(move || Timestamp::from_millis(now_ms.load(Ordering::Relaxed)))
     }
 
     /// Opens the store, once whoever had it before has let go.
@@ -93,6 +97,12 @@ impl Site {
     pub(crate) fn advance(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap();
         self.now_ms.fetch_add(by_ms, Ordering::Relaxed);
+    }
+
+    /// Moves the embedded store's clock to where that of Redis is.
+    pub(crate) fn go_to_today(&self) {
+        let today = std::time::UNIX_EPOCH.elapsed().unwrap();
+        self.now_ms.store(i64::try_from(today.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
     /// Flips one byte of the payload of record `version`, behind the back of a store not open.

@@ -4,21 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::store::StoreAt;
+
 /// The journals, one for each service.
 pub(crate) const STREAMS: [&str; 5] = ["comms", "flag", "gate", "killswitch", "rollout"];
 
 #[derive(Debug, Args)]
 pub(crate) struct Journals {
-    /// Where the journals are: redis://HOST:PORT, or embedded:DIRECTORY once the process that
-    /// holds the directory is stopped.
-    #[arg(
-        long,
-        value_name = "LOCATION",
-        env = "SOFTLAUNCH_STORE",
-        hide_env_values = true,
-        default_value = "embedded:softlaunch-data"
-    )]
-    pub(crate) store: String,
+    #[command(flatten)]
+    pub(crate) at: StoreAt,
     /// Only this journal.
     #[arg(long, value_name = "NAME", value_parser = STREAMS)]
     pub(crate) stream: Option<String>,

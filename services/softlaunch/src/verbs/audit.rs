@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::output::{say, table};
 
 use export::Line;
+pub(crate) use export::RecordLine;
 use pages::Pages;
 
 pub(crate) async fn run(verb: &AuditVerb, output: Output) -> Result<(), Failure> {
@@ -32,18 +33,20 @@ pub(crate) async fn run(verb: &AuditVerb, output: Output) -> Result<(), Failure>
 }
 
 async fn open(journals: &Journals) -> Result<Store, Failure> {
-    let location = Location::parse(&journals.store)?;
+    let location = Location::parse(&journals.at.store)?;
     let clock = std::sync::Arc::new(service_kit::clock::real_now);
-    Store::open_existing(&location, clock).await.map_err(|error| match error {
-        StoreError::InUse(_) => Failure::refused(format!(
-            "{location} is in use: its journals can be read once the process that holds it \
+    Store::open_existing(&location, clock, &journals.at.tls.options()).await.map_err(|error| {
+        match error {
+            StoreError::InUse(_) => Failure::refused(format!(
+                "{location} is in use: its journals can be read once the process that holds it \
              (e.g. `softlaunch up`) is stopped"
-        )),
-        StoreError::Unavailable(_)
-        | StoreError::Corrupt(_)
-        | StoreError::Lost { .. }
-        | StoreError::Diverged { .. }
-        | StoreError::Settings(_) => Failure::refused(error.to_string()),
+            )),
+            StoreError::Unavailable(_)
+            | StoreError::Corrupt(_)
+            | StoreError::Lost { .. }
+            | StoreError::Diverged { .. }
+            | StoreError::Settings(_) => Failure::refused(error.to_string()),
+        }
     })
 }
 

@@ -83,7 +83,7 @@ pub(crate) async fn run(
         checks.extend(services(endpoints).await);
     }
     if let Some(location) = &arguments.store {
-        checks.extend(store::check(location).await?);
+        checks.extend(store::check(location, &arguments.tls.options()).await?);
     }
     show(&checks, output);
     let failed = checks.iter().filter(|one| one.verdict == Verdict::Failure).count();

@@ -17,8 +17,8 @@ pub(super) enum Line {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct RecordLine {
-    pub(super) stream: String,
+pub(crate) struct RecordLine {
+    pub(crate) stream: String,
     version: u64,
     time: String,
     who: String,
@@ -41,20 +41,7 @@ pub(super) struct EndLine {
 
 impl Line {
     pub(super) fn record(stream: &StreamName, record: &Record) -> Self {
-        Self::Record(RecordLine {
-            stream: stream.to_string(),
-            version: record.version,
-            time: record.time.to_string(),
-            who: record.actor.subject.clone(),
-            roles: record.actor.roles.iter().map(ToString::to_string).collect(),
-            authenticated: record.actor.authenticated,
-            what: record.kind.clone(),
-            why: record.reason.clone(),
-            traceparent: record.traceparent.clone(),
-            payload: record.payload.iter().map(|byte| format!("{byte:02x}")).collect(),
-            previous: record.previous.to_string(),
-            hash: record.hash.to_string(),
-        })
+        Self::Record(RecordLine::of(stream, record))
     }
 
     pub(super) fn end(stream: &StreamName, head: Head) -> Self {
@@ -68,12 +55,29 @@ impl Line {
 }
 
 impl RecordLine {
+    pub(crate) fn of(stream: &StreamName, record: &Record) -> Self {
+        Self {
+            stream: stream.to_string(),
+            version: record.version,
+            time: record.time.to_string(),
+            who: record.actor.subject.clone(),
+            roles: record.actor.roles.iter().map(ToString::to_string).collect(),
+            authenticated: record.actor.authenticated,
+            what: record.kind.clone(),
+            why: record.reason.clone(),
+            traceparent: record.traceparent.clone(),
+            payload: record.payload.iter().map(|byte| format!("{byte:02x}")).collect(),
+            previous: record.previous.to_string(),
+            hash: record.hash.to_string(),
+        }
+    }
+
     /// Its place, for people.
     pub(super) fn place(&self) -> String {
         format!("record {} of {}", self.version, self.stream)
     }
 
-    pub(super) fn to_record(&self) -> Result<Record, Invalid> {
+    pub(crate) fn to_record(&self) -> Result<Record, Invalid> {
         Ok(Record {
             version: self.version,
             time: Timestamp::parse(&self.time)?,
@@ -104,6 +108,5 @@ fn bytes(hex: &str) -> Result<Vec<u8>, Invalid> {
 }
 
 fn hash(hex: &str) -> Result<Hash, Invalid> {
-    let found = <[u8; 32]>::try_from(bytes(hex)?);
-    found.map(Hash).map_err(|_bytes| Invalid::new("a hash that is not 32 bytes long"))
+    Hash::parse(hex).ok_or_else(|| Invalid::new("a hash that is not 32 bytes long"))
 }

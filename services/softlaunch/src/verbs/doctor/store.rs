@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use service_kit::clock::real_now;
-use store::{Location, Store, StoreError};
+use store::{Location, Options, Store, StoreError};
 
 use crate::failure::Failure;
 
 use super::{Check, Verdict, durability};
 
 /// Checks the store at `location`; wrong usage where that is not a location at all.
-pub(super) async fn check(location: &str) -> Result<Vec<Check>, Failure> {
+pub(super) async fn check(location: &str, options: &Options) -> Result<Vec<Check>, Failure> {
     let location = Location::parse(location)?;
     let subject = location.to_string();
-    Ok(match Store::open_existing(&location, Arc::new(real_now)).await {
+    Ok(match Store::open_existing(&location, Arc::new(real_now), options).await {
         Ok(store) => {
             let facts = store.promise.facts().join(", ");
             let level = store.promise.level().to_string();
