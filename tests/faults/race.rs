@@ -23,6 +23,9 @@ use crate::truth::{once, records, tagged};
 
 mod agreeing;
 
+const HEATS: usize = 4;
+const TURNS: usize = 20; // Of each client in a heat: few enough to be searched.
+
 pub(crate) const ROLLOUT: &str = "rollouts/ingestion-v2";
 
 /// Calls `ask_one` of every house at the same moment, and returns the answers.
@@ -110,18 +113,20 @@ fn timed(calls: &[Call]) -> Vec<Timed<(Option<u64>, Outcome)>> {
     writes.collect()
 }
 
-/// One replica's client: changes the flag again and again behind the etag it last heard of.
-async fn change_again_and_again(
+/// One replica's client in one heat.
+struct Client {
     place: usize,
-    house: Addresses,
+    heat: usize,
+    addresses: Addresses,
     recorder: Arc<Recorder>,
-    mut etag: String,
-    turns: usize,
-) {
-    let channel = house.channel("flag");
-    let mut flags = FlagServiceClient::new(channel);
-    for turn in 0..turns {
-        let tag = format!("race-{place}-{turn:05}-x");
+}
+
+/// Changes the flag again and again behind the etag it last heard of.
+async fn change_again_and_again(client: Client, mut etag: String) {
+    let Client { place, heat, addresses, recorder } = client;
+    let mut flags = FlagServiceClient::new(addresses.channel("flag"));
+    for turn in 0..TURNS {
+        let tag = format!("race-{place}-{heat:05}-{turn:05}-x");
         let expected = Some(revision(&etag));
         let begun = recorder.begin(place, FLAG);
         let answer = flags.update_flag(ask(ADA, change(&tag, "", &etag))).await;
@@ -168,14 +173,17 @@ async fn what_replicas_answer_that_change_one_flag_at_their_own_pace_is_lineariz
         create_flag(&Addresses::of(&houses[0])).await;
         let recorder = Arc::new(Recorder::new("race-for-a-flag"));
         let etag = flag_everywhere(&houses).await;
-        let mut clients = JoinSet::new();
-        for (place, house) in houses.iter().enumerate() {
-            let (addresses, recorder) = (Addresses::of(house), Arc::clone(&recorder));
-            let turns = rounds(40);
-            clients.spawn(change_again_and_again(place, addresses, recorder, etag.clone(), turns));
-        }
-        while let Some(client) = clients.join_next().await {
-            client.expect("a client does its duty");
+        for heat in 0..rounds(HEATS) {
+            // A moment of rest between two heats: the search is of one at a time.
+            let mut clients = JoinSet::new();
+            for (place, house) in houses.iter().enumerate() {
+                let (addresses, recorder) = (Addresses::of(house), Arc::clone(&recorder));
+                let client = Client { place, heat, addresses, recorder };
+                clients.spawn(change_again_and_again(client, etag.clone()));
+            }
+            while let Some(client) = clients.join_next().await {
+                client.expect("a client does its duty");
+            }
         }
         judge(&recorder, &houses[0], revision(&etag), count).await;
     }
@@ -197,12 +205,12 @@ async fn flag_everywhere(houses: &[House]) -> String {
 
 async fn judge(recorder: &Recorder, house: &House, first: u64, count: usize) {
     let history = recorder.history();
-    history.suffices(count * rounds(40), 0).expect("enough calls were made");
+    history.suffices(count * TURNS * rounds(HEATS), 0).expect("enough calls were made");
     let refused = |call: &&Call| {
         matches!(call.action, Action::Write { outcome: Outcome::Refused { .. }, .. })
     };
     let lost = history.calls.iter().filter(refused).count();
-    assert!(lost >= rounds(4), "{lost} lost a race: this run shows nothing");
+    assert!(lost >= rounds(HEATS) * (count + 3), "{lost} lost a race: this run shows nothing");
     let there = tagged(&records(&house.store, "flag").await, "FlagChanged", &history.calls);
     let mut journal = there.clone();
     journal.insert(0, (first, "the-creation".to_owned()));

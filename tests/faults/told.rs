@@ -114,6 +114,8 @@ async fn a_message_on_its_way_when_the_process_dies_arrives_after_all() {
             .iter()
             .filter(|post| (post.path.clone(), post.text.clone()) == posted(&message))
             .count();
-        assert_eq!(times, 1, "LOST: {} is recorded as sent, and did not arrive", message.name);
+        // Twice where the receiver took in the dead process's request after all.
+        assert!(times >= 1, "LOST: {} is recorded as sent, and did not arrive", message.name);
+        assert!(times <= 2, "TOLD: {message:?} arrived {times} times");
     }
 }
