@@ -99,8 +99,13 @@ async fn a_full_disk_refuses_and_everything_acknowledged_before_is_kept() {
     let free = "x".repeat(1 << 20); // More than is left.
     std::fs::write(disk.0.path().join("filler"), free).unwrap_err();
     load.is_refused("").await;
+    let port = server.port();
+    eventually("the server has ended rather than lie", async || {
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err()
+    })
+    .await;
     std::fs::remove_file(disk.0.path().join("filler")).unwrap();
-    server.restart().await; // `appendfsync always` ends the server rather than lie.
+    server.restart().await;
     load.acknowledges(50).await;
     assert_kept(&*store.journal, &load.stop().await).await;
     add(&*store.journal, &stream(), "after").await.unwrap();
