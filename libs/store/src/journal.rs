@@ -117,6 +117,13 @@ pub trait Journal: Send + Sync + Debug {
     /// `Unavailable` where the store does not answer.
     async fn head(&self, stream: &StreamName) -> Result<Head, StoreError>;
 
+    /// Returns once everything that can be read of the stream is as durable as an acknowledged
+    /// append: what a caller answers from must not be less.
+    ///
+    /// # Errors
+    /// `Unavailable` where the store does not confirm it in time.
+    async fn settle(&self, stream: &StreamName) -> Result<(), StoreError>;
+
     /// Waits until the stream is past `after`, or `patience` is over, and returns where it ends.
     /// Uses a connection of its own: waiting delays nobody.
     ///

@@ -229,6 +229,8 @@ impl<S: Projection> Replica<S> {
             }
             let drafts = decided.map_err(WriteError::Refused)?;
             if nothing && command.request.is_none() {
+                // Another replica may have written what this is answered from a moment ago.
+                self.journal.settle(&self.stream).await?;
                 return Ok(Executed { snapshot, records: Vec::new() });
             }
             match self.journal.append(&self.stream, &append(command, &snapshot, drafts)).await {

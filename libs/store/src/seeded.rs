@@ -87,6 +87,10 @@ impl Journal for Fenceless {
         self.0.head(stream).await
     }
 
+    async fn settle(&self, stream: &StreamName) -> Result<(), StoreError> {
+        self.0.settle(stream).await
+    }
+
     async fn wait(
         &self,
         stream: &StreamName,
@@ -126,6 +130,10 @@ impl Journal for Forgetful {
 
     async fn head(&self, stream: &StreamName) -> Result<Head, StoreError> {
         self.0.head(stream).await
+    }
+
+    async fn settle(&self, stream: &StreamName) -> Result<(), StoreError> {
+        self.0.settle(stream).await
     }
 
     async fn wait(

@@ -106,6 +106,10 @@ impl Journal for EmbeddedStore {
         .await
     }
 
+    async fn settle(&self, _stream: &StreamName) -> Result<(), StoreError> {
+        Ok(()) // Nothing is to be seen before it is on disk.
+    }
+
     async fn wait(
         &self,
         stream: &StreamName,

@@ -90,6 +90,10 @@ impl Journal for RedisStore {
         Ok(newest.first().map(chain::head_at).unwrap_or_default())
     }
 
+    async fn settle(&self, stream: &StreamName) -> Result<(), StoreError> {
+        self.connection.settle(redis::cmd("EXISTS").arg(journal_key(stream))).await
+    }
+
     async fn wait(
         &self,
         stream: &StreamName,
