@@ -7,7 +7,6 @@ mod clients;
 mod installation;
 mod order;
 mod race;
-mod rounds;
 mod seeded;
 mod storm;
 mod told;

@@ -14,8 +14,8 @@ use vocab::Actor;
 
 use crate::clients::{ADA, change, create_flag};
 use crate::installation::Installation;
-use crate::rounds::rounds;
 use crate::trace::{Event, Trace};
+use test_kit::rounds;
 
 /// Whether what holds `tag` was written to a file and that file synced, one after the other, before
 /// `reply` was begun.

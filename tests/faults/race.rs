@@ -18,8 +18,8 @@ use tonic_types::StatusExt as _;
 
 use crate::clients::{ADA, FLAG, PIPELINE, change, create_flag};
 use crate::installation::Addresses;
-use crate::rounds::rounds;
 use crate::truth::{once, records, tagged};
+use test_kit::rounds;
 
 mod agreeing;
 
@@ -250,8 +250,8 @@ async fn of_replicas_that_release_one_kill_one_wins_and_the_others_hear_of_its_e
 
             let released = at_once(&houses, |_, house| {
                 let (mut kills, scope, reason) = (house.kills(), scope.clone(), reason.clone());
-                let request =
-                    kill_pb::ReleaseKillSwitchRequest { scope: Some(scope), epoch, reason };
+                let (scope, evidence) = (Some(scope), "https://wiki.example.com/calm".to_owned());
+                let request = kill_pb::ReleaseKillSwitchRequest { scope, epoch, reason, evidence };
                 async move { kills.release_kill_switch(ask(ADA, request)).await }
             });
             let (won, current) = one_wins(released.await, "EPOCH_MISMATCH", "epoch");

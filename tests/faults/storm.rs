@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 
 use crate::clients::{Duty, FLAG, prepare, work};
 use crate::installation::Installation;
-use crate::rounds::rounds;
 use crate::told;
 use crate::truth::{self, contains, counted_once, once, tagged};
+use test_kit::rounds;
 
 /// Clients: several of those that must agree on one thing.
 const DUTIES: [Duty; 8] = [

@@ -12,7 +12,7 @@ use test_kit::eventually;
 
 use crate::clients::{Duty, engage, prepare};
 use crate::installation::{Addresses, Installation};
-use crate::rounds::rounds;
+use test_kit::rounds;
 
 const INCIDENTS: &str = "slack-incidents";
 const ON_THEIR_WAY_MAX: usize = 4; // Messages that comms sends at once, per channel.

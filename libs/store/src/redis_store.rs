@@ -14,6 +14,7 @@ mod failure;
 mod journal;
 mod leases;
 mod link;
+mod load;
 mod quotas;
 mod request;
 mod script;

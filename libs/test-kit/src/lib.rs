@@ -8,9 +8,11 @@ mod certificates;
 mod eventually;
 mod proxy;
 mod redis;
+mod rounds;
 
 pub use binary::binary;
 pub use certificates::Certificates;
 pub use eventually::{Outcome, eventually};
 pub use proxy::Proxy;
 pub use redis::{Cluster, RedisServer, Sentinels, valkey};
+pub use rounds::rounds;

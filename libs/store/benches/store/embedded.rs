@@ -8,7 +8,7 @@ use store::{Head, Journal, Record, StreamName};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::common::{Samples, append, events, open, ratio, report, stream};
+use crate::measure::{Samples, append, events, open, ratio, report, stream};
 
 const TURNS: usize = 600;
 const APPENDERS: u32 = 64;

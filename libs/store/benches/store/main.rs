@@ -6,8 +6,8 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it found")]
 
-mod common;
 mod embedded;
+mod measure;
 mod redis;
 mod replay;
 

@@ -5,7 +5,7 @@ use store::{Batch, BatchId, Bucket, Change, Hash, Head, Record, Scope};
 use test_kit::RedisServer;
 use vocab::Timestamp;
 
-use crate::common::{Samples, append, events, open, ratio, report, stream};
+use crate::measure::{Samples, append, events, open, ratio, report, stream};
 
 const TURNS: usize = 1_500;
 

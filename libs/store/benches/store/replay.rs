@@ -6,7 +6,7 @@ use store::{Head, Projection, Record, Replica, Store};
 use test_kit::RedisServer;
 use tokio::time::Instant;
 
-use crate::common::{append, open, stream};
+use crate::measure::{append, open, stream};
 
 const EVENTS: u64 = 1_000_000;
 

@@ -1,7 +1,6 @@
 //! One suite for every store: what a caller may rely on, whichever is behind the traits.
 
 #![recursion_limit = "256"] // The futures of whole suites are deep.
-
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 /// Runs each rule on a store of its own: embedded, on Redis, on Valkey where there is one, and on

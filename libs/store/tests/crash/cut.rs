@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use test_kit::rounds;
 use tokio::runtime::Handle;
 
 use crate::image::{Contents, Image, contents, goes_on, open, some_of, step, story};
@@ -64,7 +65,7 @@ async fn a_checkpoint_of_which_any_part_is_on_disk_loses_nothing() {
     let changed = changed_blocks(&before.database, &after.database);
     assert!(changed.len() > 5, "{} blocks", changed.len());
 
-    let cases = if std::env::var_os("SOFTLAUNCH_EVERY_BYTE").is_some() { 5_000 } else { 24 };
+    let cases = u32::try_from(rounds(24)).unwrap();
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let on_disk = prop::collection::vec(any::<bool>(), changed.len());
     let check = |on_disk: Vec<bool>| {

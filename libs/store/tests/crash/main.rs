@@ -1,6 +1,6 @@
 //! The embedded store after a crash at any byte, and after a byte of it has changed.
 //!
-//! Most rules look at some hundred of all possible places; `tests/long` looks at every one.
+//! Rules look at some of all possible places; `tests/long crash` looks at more.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 

@@ -125,14 +125,14 @@ async fn the_old_primary_comes_back_as_a_replica_and_the_copies_are_whole_again(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "long form: cargo test -p store --test redis -- --ignored"]
 async fn copies_survive_one_failover_after_the_other() {
     let group = Sentinels::start(Path::new("redis-server"), 1, &[]).await;
     let store = open(&group.url(), Durability::Copies(1)).await;
     let reader = reader(&store).await;
     let mut load = Load::start(store.journal.clone());
     let (mut primary, mut other) = (&group.primary, &group.replicas[0]);
-    for _round in 0..5 {
+    let rounds = test_kit::rounds(1);
+    for _round in 0..rounds {
         load.acknowledges(200).await;
         primary.pause();
         eventually("the sentinels fail over", async || group.primary_port().await == other.port())
@@ -142,7 +142,7 @@ async fn copies_survive_one_failover_after_the_other() {
     }
     load.acknowledges(200).await;
     let acknowledged = load.stop().await;
-    assert!(acknowledged.len() >= 1200);
+    assert!(acknowledged.len() >= 200 * (rounds + 1), "{}", acknowledged.len());
     assert_kept(&*store.journal, &acknowledged).await;
     let kept = said(&*store.journal, &stream()).await;
     eventually("the reader follows", async || reader.snapshot().state.0 == kept).await;
