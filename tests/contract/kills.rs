@@ -10,6 +10,8 @@ use tonic::Code;
 use crate::refusal::{refused, refused_field};
 use crate::story::{BOB, FLAG, PIPELINE, Worker, answers, started, upload};
 
+const EVIDENCE: &str = "https://wiki.example.com/errors-are-gone";
+
 fn pipeline() -> pb::Scope {
     let pipeline = PIPELINE.to_owned();
     pb::Scope { kind: Kind::Pipeline.into(), pipeline, ..pb::Scope::default() }
@@ -21,7 +23,8 @@ fn engage(scope: pb::Scope) -> pb::EngageKillSwitchRequest {
 
 fn release(epoch: i64) -> pb::ReleaseKillSwitchRequest {
     let reason = "errors are gone".to_owned();
-    pb::ReleaseKillSwitchRequest { scope: Some(pipeline()), epoch, reason }
+    let evidence = EVIDENCE.to_owned();
+    pb::ReleaseKillSwitchRequest { scope: Some(pipeline()), epoch, reason, evidence }
 }
 
 #[tokio::test(flavor = "multi_thread")]

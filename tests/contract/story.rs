@@ -151,7 +151,7 @@ impl Worker {
     pub(crate) async fn connect(house: &House) -> Self {
         let (tell, heard) = mpsc::channel(8);
         let (worker_id, pipeline) = ("worker-1".to_owned(), PIPELINE.to_owned());
-        let hello = Message::Hello(Hello { worker_id, pipeline, epoch: 0 });
+        let hello = Message::Hello(Hello { worker_id, pipeline, ..Hello::default() });
         let hello = kill_pb::WatchKillSwitchesRequest { message: Some(hello) };
         tell.send(hello).await.expect("the other half is right here");
         let watched = house.kills().watch_kill_switches(ReceiverStream::new(heard)).await;

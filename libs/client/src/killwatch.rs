@@ -114,6 +114,7 @@ impl KillWatch {
             worker_id: self.options.worker_id.clone(),
             pipeline: self.options.pipeline.clone(),
             epoch: signed(self.epoch()),
+            ..Hello::default()
         };
         let hello = pb::WatchKillSwitchesRequest { message: Some(Message::Hello(hello)) };
         // The receiver is held below: the first message always fits.

@@ -99,6 +99,8 @@ impl KillSwitchService for Api {
             pipeline: worker.pipeline,
             applied_epoch: signed(worker.applied_epoch),
             apply_duration: worker.apply_time.and_then(|time| time.try_into().ok()),
+            connected: true,
+            ..pb::Worker::default()
         });
         Ok(Response::new(pb::ListKillSwitchesResponse {
             kill_switches,
@@ -106,6 +108,20 @@ impl KillSwitchService for Api {
             epoch: signed(switches.epoch),
             workers: workers.collect(),
         }))
+    }
+
+    async fn get_propagation(
+        &self,
+        _request: Request<pb::GetPropagationRequest>,
+    ) -> Answer<pb::Propagation> {
+        Err(Status::unimplemented("not told yet"))
+    }
+
+    async fn apply_kill_switch_rules(
+        &self,
+        _request: Request<pb::ApplyKillSwitchRulesRequest>,
+    ) -> Answer<pb::ApplyKillSwitchRulesResponse> {
+        Err(Status::unimplemented("not taken yet"))
     }
 
     async fn run_drill(&self, request: Request<pb::RunDrillRequest>) -> Answer<pb::Drill> {
@@ -163,6 +179,9 @@ fn happened(record: &Record) -> Result<pb::WatchKillSwitchEventsResponse, Status
             event.into_iter().for_each(|e| switches.apply(e, &record.actor.subject, record.time));
             let scope = scope.ok_or_else(|| Status::data_loss("an event without a scope"))?;
             Happened::Change(convert::kill_switch(&switches, &scope))
+        }
+        Kind::ReleaseRequested(_) | Kind::EpochRaised(_) | Kind::Rules(_) => {
+            return Err(Status::unimplemented("not told yet"));
         }
     };
     Ok(pb::WatchKillSwitchEventsResponse {

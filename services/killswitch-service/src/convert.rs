@@ -85,6 +85,7 @@ pub(crate) fn wire_switch(switch: &Switch) -> pb::KillSwitch {
         drill: switch.drill,
         durability: pb::Durability::Stored.into(),
         etag: format!("\"{}\"", switch.epoch),
+        ..pb::KillSwitch::default()
     }
 }
 
@@ -92,6 +93,7 @@ pub(crate) fn kill_state(switches: &Switches) -> pb::KillState {
     pb::KillState {
         epoch: signed(switches.epoch),
         engaged: switches.engaged().map(wire_switch).collect(),
+        reopening: Vec::new(),
     }
 }
 
@@ -105,10 +107,13 @@ pub(crate) fn event(stored: Kind) -> Result<Option<Event>, String> {
         Kind::Engaged(pb::Engaged { scope, epoch, reason, drill }) => {
             Some(Event::Engaged { scope: restore(scope)?, epoch: unsigned(epoch)?, reason, drill })
         }
-        Kind::Released(pb::Released { scope, epoch, reason, drill }) => {
+        Kind::Released(pb::Released { scope, epoch, reason, drill, .. }) => {
             Some(Event::Released { scope: restore(scope)?, epoch: unsigned(epoch)?, reason, drill })
         }
-        Kind::DrillCompleted(_) => None,
+        Kind::DrillCompleted(_)
+        | Kind::ReleaseRequested(_)
+        | Kind::EpochRaised(_)
+        | Kind::Rules(_) => None,
     })
 }
 
@@ -126,6 +131,7 @@ pub(crate) fn stored(event: &Event) -> Kind {
             epoch: signed(*epoch),
             reason: reason.clone(),
             drill: *drill,
+            ..pb::Released::default()
         }),
     }
 }

@@ -36,6 +36,9 @@ pub(crate) fn draft(kind: Kind) -> Draft {
         Kind::Engaged(_) => "Engaged",
         Kind::Released(_) => "Released",
         Kind::DrillCompleted(_) => "DrillCompleted",
+        Kind::ReleaseRequested(_) => "ReleaseRequested",
+        Kind::EpochRaised(_) => "EpochRaised",
+        Kind::Rules(_) => "Rules",
     };
     let payload = pb::KillSwitchEvent { kind: Some(kind) }.encode_to_vec();
     Draft { kind: name.to_owned(), payload }

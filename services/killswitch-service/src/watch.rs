@@ -26,7 +26,7 @@ pub(crate) async fn watch(
 ) -> Result<ReceiverStream<Result<pb::WatchKillSwitchesResponse, Status>>, Status> {
     let hello = match requests.next().await.transpose()?.and_then(|request| request.message) {
         Some(Message::Hello(hello)) => hello,
-        Some(Message::Acknowledgement(_)) | None => {
+        Some(Message::Acknowledgement(_) | Message::Renewal(_) | Message::Breaker(_)) | None => {
             return Err(Fault::field(DOMAIN, "hello", "must come first").into());
         }
     };
@@ -78,6 +78,7 @@ async fn inform(app: &App, connection: u64, answers: &Answers) {
             state: Some(kill_state(switches)),
             heartbeat,
             heartbeat_duration: app.heartbeat.try_into().ok(),
+            ..pb::WatchKillSwitchesResponse::default()
         };
         app.workers.sent(connection, switches.epoch, app.clock.monotonic());
         if answers.send(Ok(message)).await.is_err() {

@@ -27,7 +27,7 @@ pub(crate) struct Kills {
 impl Kills {
     /// Says a state to whoever listens now or connects later.
     pub(crate) fn say(&self, epoch: i64, engaged: Vec<pb::KillSwitch>) {
-        let state = Some(pb::KillState { epoch, engaged });
+        let state = Some(pb::KillState { epoch, engaged, ..pb::KillState::default() });
         self.respond(pb::WatchKillSwitchesResponse { state, ..Default::default() });
     }
 
@@ -124,6 +124,20 @@ impl KillSwitchService for Kills {
         &self,
         _: Request<pb::ListKillSwitchesRequest>,
     ) -> Result<Response<pb::ListKillSwitchesResponse>, Status> {
+        Err(not_asked())
+    }
+
+    async fn get_propagation(
+        &self,
+        _: Request<pb::GetPropagationRequest>,
+    ) -> Result<Response<pb::Propagation>, Status> {
+        Err(not_asked())
+    }
+
+    async fn apply_kill_switch_rules(
+        &self,
+        _: Request<pb::ApplyKillSwitchRulesRequest>,
+    ) -> Result<Response<pb::ApplyKillSwitchRulesResponse>, Status> {
         Err(not_asked())
     }
 

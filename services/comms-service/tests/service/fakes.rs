@@ -173,6 +173,9 @@ fake!(KillSwitchService for Switches {
     release_kill_switch: kill::ReleaseKillSwitchRequest => kill::KillSwitch,
     get_kill_switch: kill::GetKillSwitchRequest => kill::KillSwitch,
     list_kill_switches: kill::ListKillSwitchesRequest => kill::ListKillSwitchesResponse,
+    get_propagation: kill::GetPropagationRequest => kill::Propagation,
+    apply_kill_switch_rules:
+        kill::ApplyKillSwitchRulesRequest => kill::ApplyKillSwitchRulesResponse,
     run_drill: kill::RunDrillRequest => kill::Drill,
     watch_kill_switches: Streaming<kill::WatchKillSwitchesRequest> => Self::WatchKillSwitchesStream,
 }

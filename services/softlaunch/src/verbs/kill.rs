@@ -23,7 +23,8 @@ pub(crate) async fn run(
         }
         KillVerb::Release { scope, epoch, reason } => {
             let (scope, reason) = (Some(read(scope)), reason.clone());
-            let request = pb::ReleaseKillSwitchRequest { scope, epoch: *epoch, reason };
+            let request =
+                pb::ReleaseKillSwitchRequest { scope, epoch: *epoch, reason, ..Default::default() };
             show(connection.kills()?.release_kill_switch(request).await?.get_ref(), output)
         }
         KillVerb::Status => status(connection, output).await,
