@@ -53,6 +53,8 @@ pub fn quantile_ms(buckets: &[(u16, u64)], per_mille: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -72,6 +74,25 @@ mod tests {
             let exact = latencies[rank - 1];
             let error = found.abs_diff(exact);
             prop_assert!(error * 100 <= exact + 100, "{found} for {exact}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_replicas_counted_adds_up_to_what_one_would_have_counted(
+            latencies in proptest::collection::vec((1_u64..86_400_000, 0..4_usize), 1..200),
+            per_mille in 1..=1000_u64,
+        ) {
+            let all: Vec<u64> = latencies.iter().map(|(ms, _)| *ms).collect();
+            let mut merged = BTreeMap::new();
+            for replica in 0..4 {
+                let own = latencies.iter().filter(|(_, counted_by)| *counted_by == replica);
+                for (bucket, count) in sketch(&own.map(|(ms, _)| *ms).collect::<Vec<_>>()) {
+                    *merged.entry(bucket).or_insert(0) += count;
+                }
+            }
+            let merged: Vec<(u16, u64)> = merged.into_iter().collect();
+            prop_assert_eq!(quantile_ms(&merged, per_mille), quantile_ms(&sketch(&all), per_mille));
         }
     }
 

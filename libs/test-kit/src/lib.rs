@@ -5,6 +5,7 @@
 
 mod binary;
 mod certificates;
+mod disk;
 mod eventually;
 mod proxy;
 mod redis;
@@ -12,6 +13,7 @@ mod rounds;
 
 pub use binary::binary;
 pub use certificates::Certificates;
+pub use disk::SmallDisk;
 pub use eventually::{Outcome, eventually};
 pub use proxy::Proxy;
 pub use redis::{Cluster, RedisServer, Sentinels, valkey};

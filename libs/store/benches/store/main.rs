@@ -1,5 +1,5 @@
 //! What the store costs beside the least that could be done, in one run:
-//! `cargo bench -p store [-- embedded|redis|replay]`.
+//! `cargo bench -p store [-- embedded|redis|window|replay]`.
 //!
 //! The machine is shared and noisy, so only ratios count: each measurement and its baseline take
 //! turns, and the median turn of each is compared.
@@ -10,6 +10,7 @@ mod embedded;
 mod measure;
 mod redis;
 mod replay;
+mod window;
 
 #[tokio::main]
 async fn main() {
@@ -23,6 +24,9 @@ async fn main() {
     if asked("redis") {
         redis::append_beside_a_bare_xadd().await;
         redis::a_thousand_outcomes_in_one_round_trip().await;
+    }
+    if asked("window") {
+        window::a_week_after_many_outcomes_beside_after_few().await;
     }
     if asked("replay") {
         replay::a_million_events().await;

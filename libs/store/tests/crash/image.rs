@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::{
-    Append, Batch, BatchId, Bucket, Change, Draft, Hash, Head, Location, Reading, Record,
-    RequestKey, Scope, Store, StoreError, StreamName, Window,
+    Append, AppendError, Batch, BatchId, Bucket, Change, Draft, Hash, Head, Location, Reading,
+    Record, RequestKey, Scope, Store, StoreError, StreamName, Window,
 };
 use tempfile::TempDir;
 use test_kit::rounds;
@@ -97,6 +97,11 @@ pub(crate) async fn contents(store: &Store) -> Result<Contents, StoreError> {
 
 /// Step `nth` of a story: an event with a request, or every third time a batch of counts.
 pub(crate) async fn step(store: &Store, nth: u64) {
+    try_step(store, nth).await.unwrap();
+}
+
+/// As [`step`], and says where the store refused.
+pub(crate) async fn try_step(store: &Store, nth: u64) -> Result<(), StoreError> {
     if nth % 3 == 2 {
         let bucket = Bucket { series: "m".to_owned(), start: at(), keep: DAY };
         let id = BatchId::new(&format!("batch-{nth}")).unwrap();
@@ -105,11 +110,14 @@ pub(crate) async fn step(store: &Store, nth: u64) {
             Change::Set { gauge: "backlog".to_owned(), value: 5, at: at().plus(MINUTE) },
         ];
         let batch = Batch { id, contents: Hash::of(b"contents") };
-        store.counters.add(&scope(), &batch, DAY, &changes).await.unwrap();
-        return;
+        return store.counters.add(&scope(), &batch, DAY, &changes).await.map(drop);
     }
-    let head = store.journal.head(&stream()).await.unwrap();
-    store.journal.append(&stream(), &event(head, nth)).await.unwrap();
+    let head = store.journal.head(&stream()).await?;
+    match store.journal.append(&stream(), &event(head, nth)).await {
+        Ok(_appended) => Ok(()),
+        Err(AppendError::Store(error)) => Err(error),
+        Err(other) => panic!("{other}"),
+    }
 }
 
 fn event(expected: Head, nth: u64) -> Append {

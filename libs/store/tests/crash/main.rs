@@ -6,4 +6,5 @@
 
 mod cut;
 mod damage;
+mod full;
 mod image;

@@ -2,12 +2,10 @@
 //! quietly.
 
 use std::fs::OpenOptions;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use store::Durability;
-use test_kit::{RedisServer, eventually};
+use test_kit::{RedisServer, SmallDisk, eventually};
 
 use crate::load::{Load, assert_kept};
 use crate::{add, fill, open, reader, say, stream};
@@ -61,50 +59,22 @@ async fn an_append_only_file_cut_short_is_found_out() {
     assert!(refused.contains("lost data"), "{refused}");
 }
 
-/// A file system of its own for a server's append-only file. Gone when dropped.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// `None`, and said so, where nothing can be mounted.
-    #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-    fn mount() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        if mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"], dir.path()) {
-            return Some(Self(dir));
-        }
-        eprintln!("skipped: a full disk needs a tmpfs, and only root can mount one.");
-        None
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        Command::new("umount").arg("-l").arg(self.0.path()).status().ok(); // Best effort.
-    }
-}
-
-fn mount(arguments: &[&str], on: &Path) -> bool {
-    let mounted = Command::new("mount").args(arguments).arg(on).output();
-    mounted.is_ok_and(|output| output.status.success())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_and_everything_acknowledged_before_is_kept() {
-    let Some(disk) = SmallDisk::mount() else { return };
-    let dir = disk.0.path().display().to_string();
+    let Some(disk) = SmallDisk::mount("1m") else { return };
+    let dir = disk.path().display().to_string();
     let mut server = RedisServer::start_with(&["--dir", &dir]).await;
     let store = open(&server.url(), Durability::PowerLoss).await;
     let mut load = Load::start(store.journal.clone());
     load.acknowledges(50).await;
-    let free = "x".repeat(1 << 20); // More than is left.
-    std::fs::write(disk.0.path().join("filler"), free).unwrap_err();
+    disk.fill();
     load.is_refused("").await;
     let port = server.port();
     eventually("the server has ended rather than lie", async || {
         tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err()
     })
     .await;
-    std::fs::remove_file(disk.0.path().join("filler")).unwrap();
+    disk.free();
     server.restart().await;
     load.acknowledges(50).await;
     assert_kept(&*store.journal, &load.stop().await).await;
