@@ -35,10 +35,20 @@ impl View {
     /// Takes in a state, as heard at `now`. Returns whether it changed anything. An older state is
     /// refused; at the same epoch what either of the two stops stays stopped.
     pub fn accept(&mut self, epoch: u64, engaged: Vec<Engaged>, now: Duration) -> bool {
+        let newest = epoch >= self.epoch;
+        let changed = self.take(epoch, engaged);
+        if newest {
+            self.renew(now);
+        }
+        changed
+    }
+
+    /// Takes in a state that is no sign of life: what it stops is stopped, and nothing is trusted
+    /// for longer because of it.
+    pub fn take(&mut self, epoch: u64, engaged: Vec<Engaged>) -> bool {
         if epoch < self.epoch {
             return false;
         }
-        self.last_contact = Some(now);
         if epoch > self.epoch {
             self.epoch = epoch;
             self.engaged = engaged;
@@ -49,6 +59,11 @@ impl View {
         let changed = !missing.is_empty();
         self.engaged.extend(missing);
         changed
+    }
+
+    /// Counts contact from `at`: when what was answered had been asked. Never goes back.
+    pub fn renew(&mut self, at: Duration) {
+        self.last_contact = self.last_contact.max(Some(at));
     }
 
     /// The highest epoch heard of.
@@ -111,6 +126,18 @@ mod tests {
         assert!(!killed(&view, CLOSED, 10));
         assert!(killed(&view, CLOSED, 11));
         assert!(!killed(&view, STATIC, 1_000));
+    }
+
+    #[test]
+    fn a_state_that_is_no_sign_of_life_stops_and_lets_nothing_go_on() {
+        let mut view = View::default();
+        assert!(view.take(1, Vec::new()));
+        assert!(killed(&view, STATIC, 0), "nothing was granted");
+        view.renew(Duration::from_secs(5));
+        view.renew(Duration::from_secs(2));
+        assert!(!killed(&view, CLOSED, 15));
+        assert!(view.take(2, global(2)));
+        assert!(killed(&view, CLOSED, 6));
     }
 
     #[test]
