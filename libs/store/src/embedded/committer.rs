@@ -3,6 +3,7 @@
 //! **Invariant:** a group is in the log, on disk, before anybody can see it in the database; and
 //! the log is written again from its beginning only once the database has all of it on disk.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,7 +40,11 @@ impl Committer {
         if reached > 0 && !path.is_file() {
             return Err(StoreError::Corrupt(format!("{} is missing", path.display())));
         }
-        let unusable = |error| StoreError::Settings(format!("{}: {error}", path.display()));
+        let unusable = |error: std::io::Error| {
+            let what = format!("{}: {error}", path.display());
+            let corrupt = error.kind() == ErrorKind::InvalidData;
+            if corrupt { StoreError::Corrupt(what) } else { StoreError::Settings(what) }
+        };
         let wal = Wal::open(path).map_err(unusable)?;
         let found = wal.read(reached)?;
         let mut committer =

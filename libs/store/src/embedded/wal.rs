@@ -56,10 +56,12 @@ impl Wal {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
         if file.metadata()?.len() < SIZE as u64 {
+            if read_all(&file)?.iter().any(|byte| *byte != 0) {
+                // It had its whole size before anything was written to it.
+                return Err(io::Error::new(ErrorKind::InvalidData, "the log was cut short"));
+            }
             // Written, not only allocated: overwriting then changes nothing but the contents.
-            let mut whole = read_all(&file)?;
-            whole.resize(SIZE, 0);
-            file.write_all_at(&whole, 0)?;
+            file.write_all_at(&vec![0; SIZE], 0)?;
             file.sync_all()?;
         }
         Ok(Self { file, at: FRAMES_AT, floor: 0 })

@@ -56,6 +56,18 @@ async fn a_database_replaced_by_an_older_copy_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_cut_short_by_somebody_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let images = story(dir.path(), 0..8).await;
+    let killed = images.last().unwrap().0.put();
+    let log = std::fs::OpenOptions::new().write(true).open(killed.path().join("store.wal"));
+    log.unwrap().set_len(4_096).unwrap();
+    let refused = open(killed.path()).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Corrupt(_)), "{refused:?}");
+    assert!(refused.to_string().contains("cut short"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_without_its_log_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(story(dir.path(), 0..3).await);
