@@ -14,8 +14,8 @@ use tonic::Code;
 use super::{ROLLOUT, at_once, current, houses, kinds, settled};
 use crate::clients::{ADA, batch, engage, prepare};
 use crate::installation::Addresses;
-use crate::rounds::rounds;
 use crate::truth::records;
+use test_kit::rounds;
 
 /// Makes the rollout known to every replica.
 async fn prepared(houses: &[House]) {
