@@ -1,37 +1,12 @@
 //! The switches, as a fold of their events.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use vocab::Timestamp;
+use vocab::{PipelineId, Timestamp};
 
+use crate::event::{Event, Rules};
 use crate::scope::Scope;
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A scope was stopped.
-    Engaged {
-        /// What.
-        scope: Scope,
-        /// The epoch of the change.
-        epoch: u64,
-        /// Why.
-        reason: String,
-        /// Whether it is a drill.
-        drill: bool,
-    },
-    /// A scope goes on.
-    Released {
-        /// What.
-        scope: Scope,
-        /// The epoch of the change.
-        epoch: u64,
-        /// Why it is safe.
-        reason: String,
-        /// Whether it ends a drill.
-        drill: bool,
-    },
-}
 
 /// One switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,31 +25,36 @@ pub struct Switch {
     pub time: Timestamp,
     /// Whether it was engaged as a drill.
     pub drill: bool,
+    /// The evidence that its release was given; empty while it is engaged.
+    pub evidence: String,
+    /// Time from its release until everybody goes on.
+    pub ramp: Duration,
+    /// A release that waits for a second person.
+    pub pending: Option<PendingRelease>,
 }
 
-/// Every switch that was ever engaged, by id.
+/// A release that one person asked for and another must confirm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingRelease {
+    /// Who asked.
+    pub actor: String,
+    /// Why it is safe.
+    pub reason: String,
+    /// The evidence for the resume criterion, a link.
+    pub evidence: String,
+    /// When it was asked for.
+    pub time: Timestamp,
+}
+
+/// Every switch that was ever engaged, by id, and the rules of the plans.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Switches {
     /// The highest epoch.
     pub epoch: u64,
     /// The switches.
     pub by_id: BTreeMap<String, Switch>,
-}
-
-/// Why a release is refused. Nothing changes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The switch has changed since the caller looked.
-    #[error(
-        "the switch is at epoch {current}, not {seen}: look again, and release epoch {current} if \
-         that is still right"
-    )]
-    EpochMismatch {
-        /// The epoch the caller saw.
-        seen: u64,
-        /// The epoch it has.
-        current: u64,
-    },
+    /// The rules, by pipeline.
+    pub rules: BTreeMap<String, Rules>,
 }
 
 impl Switches {
@@ -89,128 +69,86 @@ impl Switches {
         self.by_id.values().filter(|switch| switch.engaged)
     }
 
-    /// Applies an event. An epoch that is not above the switch's own changes nothing.
+    /// The switches that are let go on bit by bit at `now`, and for how long already.
+    pub fn reopening(&self, now: Timestamp) -> impl Iterator<Item = (&Switch, Duration)> {
+        let released = self.by_id.values().filter(|switch| !switch.engaged);
+        released
+            .map(move |switch| (switch, now.since(switch.time)))
+            .filter(|(switch, elapsed)| *elapsed < switch.ramp)
+    }
+
+    /// The rules of a pipeline, where its plan has spoken.
+    #[must_use]
+    pub fn rules(&self, pipeline: &str) -> Option<&Rules> {
+        self.rules.get(pipeline)
+    }
+
+    /// Whether releasing the scope takes a second person. Everything: where any plan wants one.
+    #[must_use]
+    pub fn takes_two(&self, scope: &Scope) -> bool {
+        let of = |pipeline: &PipelineId| self.rules(pipeline.as_str()).is_some_and(second);
+        match scope {
+            Scope::Global => self.rules.values().any(second),
+            Scope::Pipeline(pipeline)
+            | Scope::Cohort(pipeline, _)
+            | Scope::Workspace(pipeline, _) => of(pipeline),
+        }
+    }
+
+    /// Applies an event. A change whose epoch is not above the switch's own changes nothing.
     pub fn apply(&mut self, event: Event, actor: &str, time: Timestamp) {
-        let (engaged, (scope, epoch, reason, drill)) = match event {
-            Event::Engaged { scope, epoch, reason, drill } => (true, (scope, epoch, reason, drill)),
-            Event::Released { scope, epoch, reason, drill } => {
-                (false, (scope, epoch, reason, drill))
+        let actor = actor.to_owned();
+        match event {
+            Event::Engaged { scope, epoch, reason, drill } => self.put(Switch {
+                scope,
+                engaged: true,
+                epoch,
+                reason,
+                actor,
+                time,
+                drill,
+                evidence: String::new(),
+                ramp: Duration::ZERO,
+                pending: None,
+            }),
+            Event::Released { scope, epoch, reason, drill, evidence, ramp } => self.put(Switch {
+                scope,
+                engaged: false,
+                epoch,
+                reason,
+                actor,
+                time,
+                drill,
+                evidence,
+                ramp,
+                pending: None,
+            }),
+            Event::ReleaseRequested { scope, epoch, reason, evidence } => {
+                let known = self.by_id.get_mut(&scope.id());
+                if let Some(known) = known.filter(|known| known.engaged && known.epoch == epoch) {
+                    known.pending = Some(PendingRelease { actor, reason, evidence, time });
+                }
             }
-        };
-        if self.get(&scope).is_some_and(|known| known.epoch >= epoch) {
+            Event::EpochRaised { epoch, .. } => self.epoch = self.epoch.max(epoch),
+            Event::RulesTaken(rules) => {
+                let pipeline = rules.pipeline.to_string();
+                let newer = |known: &Rules| known.generation < rules.generation;
+                if self.rules.get(&pipeline).is_none_or(newer) {
+                    self.rules.insert(pipeline, rules);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, switch: Switch) {
+        if self.get(&switch.scope).is_some_and(|known| known.epoch >= switch.epoch) {
             return;
         }
-        self.epoch = self.epoch.max(epoch);
-        let actor = actor.to_owned();
-        let id = scope.id();
-        self.by_id.insert(id, Switch { scope, engaged, epoch, reason, actor, time, drill });
+        self.epoch = self.epoch.max(switch.epoch);
+        self.by_id.insert(switch.scope.id(), switch);
     }
 }
 
-/// Stops a scope. Never refused; nothing to do where it is stopped already. A real kill of a
-/// scope under drill takes the drill over.
-#[must_use]
-pub fn engage(switches: &Switches, scope: Scope, reason: String, drill: bool) -> Option<Event> {
-    let already = switches.get(&scope).is_some_and(|known| known.engaged && known.drill <= drill);
-    (!already).then(|| Event::Engaged { scope, epoch: switches.epoch + 1, reason, drill })
-}
-
-/// Lets a scope go on. `None`: it does already.
-///
-/// # Errors
-/// Refuses an epoch other than the switch's own.
-pub fn release(
-    switches: &Switches,
-    scope: Scope,
-    seen: u64,
-    reason: String,
-) -> Result<Option<Event>, Refusal> {
-    let known = switches.get(&scope);
-    let current = known.map_or(0, |known| known.epoch);
-    if seen != current {
-        return Err(Refusal::EpochMismatch { seen, current });
-    }
-    let Some(known) = known.filter(|known| known.engaged) else {
-        return Ok(None);
-    };
-    let (epoch, drill) = (switches.epoch + 1, known.drill);
-    Ok(Some(Event::Released { scope, epoch, reason, drill }))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use vocab::{Pattern, PipelineId};
-
-    use super::*;
-
-    fn pipeline() -> Scope {
-        Scope::Pipeline(PipelineId::new("ingestion_v2").unwrap())
-    }
-
-    fn after(events: impl IntoIterator<Item = Event>) -> Switches {
-        let mut switches = Switches::default();
-        events.into_iter().for_each(|event| switches.apply(event, "ada", Timestamp::EPOCH));
-        switches
-    }
-
-    #[test]
-    fn engaging_twice_changes_nothing_the_second_time() {
-        let first = engage(&Switches::default(), pipeline(), "bad data".into(), false).unwrap();
-        assert_eq!(engage(&after([first]), pipeline(), "again".into(), false), None);
-    }
-
-    #[test]
-    fn a_release_must_name_the_epoch_it_saw() {
-        let engaged = engage(&Switches::default(), pipeline(), "bad data".into(), false).unwrap();
-        let switches = after([engaged]);
-        let refused = release(&switches, pipeline(), 0, "fine".into());
-        assert_eq!(refused, Err(Refusal::EpochMismatch { seen: 0, current: 1 }));
-        let released = release(&switches, pipeline(), 1, "fixed".into()).unwrap().unwrap();
-        assert!(matches!(released, Event::Released { epoch: 2, .. }));
-    }
-
-    #[test]
-    fn an_event_with_an_older_epoch_changes_nothing() {
-        let mut switches = after([Event::Engaged {
-            scope: pipeline(),
-            epoch: 5,
-            reason: String::new(),
-            drill: false,
-        }]);
-        let stale =
-            Event::Released { scope: pipeline(), epoch: 4, reason: String::new(), drill: false };
-        switches.apply(stale, "bob", Timestamp::EPOCH);
-        assert!(switches.get(&pipeline()).unwrap().engaged);
-    }
-
-    #[test]
-    fn a_real_kill_takes_over_a_drill() {
-        let scope = Scope::Workspace(
-            PipelineId::new("ingestion_v2").unwrap(),
-            Pattern::new("drill-*").unwrap(),
-        );
-        let drill = engage(&Switches::default(), scope.clone(), "drill".into(), true).unwrap();
-        assert!(engage(&after([drill]), scope, "real".into(), false).is_some());
-    }
-
-    proptest! {
-        #[test]
-        fn epochs_only_rise(commands in proptest::collection::vec(any::<(bool, bool)>(), 1..40)) {
-            let mut switches = Switches::default();
-            for (engaging, global) in commands {
-                let scope = if global { Scope::Global } else { pipeline() };
-                let before = switches.epoch;
-                let seen = switches.get(&scope).map_or(0, |known| known.epoch);
-                let event = if engaging {
-                    engage(&switches, scope, String::new(), false)
-                } else {
-                    release(&switches, scope, seen, String::new()).unwrap()
-                };
-                let changes = event.is_some();
-                event.into_iter().for_each(|event| switches.apply(event, "a", Timestamp::EPOCH));
-                prop_assert_eq!(switches.epoch, before + u64::from(changes));
-            }
-        }
-    }
+const fn second(rules: &Rules) -> bool {
+    rules.second_person
 }

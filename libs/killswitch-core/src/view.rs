@@ -151,6 +151,12 @@ impl View {
         self.epoch
     }
 
+    /// When contact was counted from last; `None` before the first word.
+    #[must_use]
+    pub const fn last_contact(&self) -> Option<Duration> {
+        self.last_contact
+    }
+
     /// What is engaged.
     #[must_use]
     pub fn engaged(&self) -> &[Engaged] {
