@@ -43,8 +43,27 @@ pub struct Outcome {
 
 /// What could not be reported: the gate service refused it for good, or the reporter has ended.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("not reported: {0}")]
-pub struct Unsent(String);
+#[error("not reported: {why}")]
+pub struct Unsent {
+    why: String,
+    counted_otherwise: bool,
+}
+
+impl Unsent {
+    /// Whether a batch of the same id, with other contents, has been counted: by an earlier life
+    /// of a worker whose ids follow from its uploads, which then measured them anew.
+    #[must_use]
+    pub const fn is_counted_otherwise(&self) -> bool {
+        self.counted_otherwise
+    }
+}
+
+impl From<Status> for Unsent {
+    fn from(status: Status) -> Self {
+        let counted_otherwise = status.code() == Code::AlreadyExists;
+        Self { why: status.message().to_owned(), counted_otherwise }
+    }
+}
 
 enum Item {
     Outcome(Box<pb::UploadOutcome>),
@@ -129,7 +148,7 @@ impl Reporter {
     /// Refuses other states; fails where the reporter has ended.
     pub async fn breaker(&self, id: &str, state: &str, at: Timestamp) -> Result<(), Unsent> {
         let state = pb::breaker_transition::State::from_str_name(&format!("STATE_{state}"))
-            .ok_or_else(|| Unsent(format!("`{state}` is not CLOSED, OPEN or HALF_OPEN")))?;
+            .ok_or_else(|| unsent(format!("`{state}` is not CLOSED, OPEN or HALF_OPEN")))?;
         let transition = pb::BreakerTransition { breaker_id: id.to_owned(), state: state.into() };
         self.signal(Kind::BreakerTransition(transition), at).await
     }
@@ -167,7 +186,11 @@ fn wire_outcome(outcome: Outcome, now: Timestamp) -> pb::UploadOutcome {
 }
 
 fn ended() -> Unsent {
-    Unsent("the reporter has ended".to_owned())
+    unsent("the reporter has ended".to_owned())
+}
+
+fn unsent(why: String) -> Unsent {
+    Unsent { why, counted_otherwise: false }
 }
 
 struct Sender {
@@ -190,7 +213,7 @@ impl Sender {
                     Item::Signal(signal) => signals.push(*signal),
                     Item::Batch(request, reply) => {
                         let sent = self.send(*request).await;
-                        let sent = sent.map_err(|status| Unsent(status.message().to_owned()));
+                        let sent = sent.map_err(Unsent::from);
                         drop(reply.send(sent)); // Whoever asked is gone.
                     }
                     Item::Flush(reply) => {
@@ -255,7 +278,7 @@ impl Sender {
     fn note(&mut self, sent: Result<(), Status>) {
         if let Err(status) = sent {
             tracing::error!(code = %status.code(), why = status.message(), "a report was refused");
-            self.failed = Some(Unsent(status.message().to_owned()));
+            self.failed = Some(status.into());
         }
     }
 }

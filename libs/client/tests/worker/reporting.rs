@@ -115,6 +115,7 @@ async fn a_batch_that_is_refused_for_good_is_not_sent_again_and_the_caller_is_to
         platform.gate.fail([refusal]);
         let refused = worker.reporter().batch("file-1", Vec::new()).await.unwrap_err();
         assert_eq!(refused.to_string(), why);
+        assert_eq!(refused.is_counted_otherwise(), why.contains("used before"), "{why}");
     }
     assert_eq!(platform.gate.outcomes().len(), 7);
     worker.reporter().batch("file-2", vec![outcome("u-1")]).await.unwrap();

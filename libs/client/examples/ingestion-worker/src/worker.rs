@@ -198,7 +198,13 @@ impl Worker {
         self.report_steps().await?;
         if !outcomes.is_empty() {
             let Arguments { run, place, .. } = &self.arguments;
-            self.client.reporter().batch(&format!("{run}.{place}.{name}"), outcomes).await?;
+            let id = format!("{run}.{place}.{name}");
+            match self.client.reporter().batch(&id, outcomes).await {
+                Err(unsent) if unsent.is_counted_otherwise() => {
+                    tracing::info!(batch = id, "counted before this worker was started again");
+                }
+                counted => counted?,
+            }
         }
         Ok(())
     }
