@@ -19,8 +19,26 @@ enum Weather {
     Fair(Duration),
     /// Nothing arrives and nobody is told.
     BlackHole,
+    /// What goes this way does not arrive and nobody is told; the other way is fair.
+    OneWay(Way),
     /// Every connection is closed, and so is every new one.
     Cut,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    ToServer,
+    ToClient,
+}
+
+impl Weather {
+    fn lets_through(self, way: Way) -> bool {
+        match self {
+            Self::Fair(_) => true,
+            Self::BlackHole | Self::Cut => false,
+            Self::OneWay(swallowed) => swallowed != way,
+        }
+    }
 }
 
 /// Forwards TCP connections to a port of 127.0.0.1. Gone when dropped.
@@ -69,6 +87,16 @@ impl Proxy {
         self.weather.send_replace(Weather::BlackHole);
     }
 
+    /// Swallows what clients send from now on, and says nothing; answers arrive.
+    pub fn swallow_requests(&self) {
+        self.weather.send_replace(Weather::OneWay(Way::ToServer));
+    }
+
+    /// Swallows what the server sends from now on, and says nothing; requests arrive.
+    pub fn swallow_answers(&self) {
+        self.weather.send_replace(Weather::OneWay(Way::ToClient));
+    }
+
     /// Closes every connection, and every new one at once.
     pub fn cut(&self) {
         self.weather.send_replace(Weather::Cut);
@@ -106,8 +134,8 @@ async fn accept(
                 (client.into_split(), server.into_split());
             let mut ending = weather.clone();
             tokio::select! {
-                () = forward(from_client, to_server, weather.clone(), &forwarded) => {}
-                () = forward(from_server, to_client, weather, &forwarded) => {}
+                () = forward(Way::ToServer, from_client, to_server, weather.clone(), &forwarded) => {}
+                () = forward(Way::ToClient, from_server, to_client, weather, &forwarded) => {}
                 _cut = ending.wait_for(|weather| *weather == Weather::Cut) => {}
             }
         });
@@ -115,6 +143,7 @@ async fn accept(
 }
 
 async fn forward(
+    way: Way,
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut weather: watch::Receiver<Weather>,
@@ -124,8 +153,8 @@ async fn forward(
     while let Ok(length) = from.read(&mut chunk).await
         && length > 0
     {
-        let fair = |weather: &Weather| matches!(weather, Weather::Fair(_));
-        let Ok(now) = weather.wait_for(fair).await.map(|now| *now) else { return };
+        let passes = |weather: &Weather| weather.lets_through(way);
+        let Ok(now) = weather.wait_for(passes).await.map(|now| *now) else { return };
         if let Weather::Fair(delay) = now {
             tokio::time::sleep(delay).await;
         }
