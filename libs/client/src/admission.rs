@@ -95,7 +95,7 @@ impl Client {
     /// The phase of a workspace's flag is not known here: a cohort's kill is left to the service.
     fn killed_for_sure(&self, target: Target<'_>) -> bool {
         if self.kills().is_stale() {
-            return self.kills().is_killed(target).0;
+            return self.kills().is_killed(target);
         }
         self.kills().covers_without_phase(target)
     }

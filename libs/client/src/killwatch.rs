@@ -1,23 +1,26 @@
 //! The kill switch as one process knows it, kept current by a stream that it acknowledges.
 
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+mod backoff;
+mod convert;
+mod held;
+mod lease;
+mod reading;
+mod saver;
+mod state_file;
+mod stream;
 
-use contracts::killswitch as pb;
-use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
-use contracts::killswitch::scope::Kind;
-use contracts::killswitch::watch_kill_switches_request::{Acknowledgement, Hello, Message};
-use killswitch_core::{Engaged, Policy, Scope, Target, View};
-use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
-use tonic::transport::Channel;
-use vocab::{Pattern, PhaseId, PipelineId};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::clock::Stopwatch;
+use contracts::killswitch::worker::Breaker as WireBreaker;
+use killswitch_core::{Policy, Target};
+use tokio::sync::watch;
+use vocab::Invalid;
 
-const DELAY_FIRST: Duration = Duration::from_millis(50);
-const DELAY_MAX: Duration = Duration::from_secs(2);
+use crate::endpoint;
+use held::Held;
+use reading::Reading;
+use stream::Listener;
 
 /// How to watch.
 #[derive(Debug, Clone)]
@@ -26,149 +29,117 @@ pub struct WatchOptions {
     pub worker_id: String,
     /// The pipeline served; drills count its watchers.
     pub pipeline: String,
-    /// What to do in silence.
+    /// What to do in silence, until the service says what the pipeline's plan wants. Where it does
+    /// not fail closed, the last state is kept for an hour at most.
     pub policy: Policy,
+    /// Where to keep the highest state, of one process alone; nothing is kept where `None`. No
+    /// epoch is acknowledged before it is kept.
+    pub state_file: Option<PathBuf>,
 }
 
-/// The newest state heard of. Until the first word, everything counts as killed.
+/// What a process began with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// Nothing was kept.
+    Nothing,
+    /// The state of this epoch: no older one is applied any more.
+    Epoch(u64),
+    /// Something was kept and cannot be read.
+    Damaged,
+}
+
+/// How a worker's circuit breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breaker {
+    /// Work goes through.
+    Closed,
+    /// Nothing goes through.
+    Open,
+    /// Some is tried.
+    HalfOpen,
+}
+
+/// The newest state heard of. Until the first word everything counts as killed, and so it does
+/// once no permission is good any more: a permission counts from when it was asked for. A kill
+/// ends with its release only.
 #[derive(Debug)]
 pub struct KillWatch {
-    view: RwLock<View>,
-    options: WatchOptions,
-    clock: Stopwatch,
+    reading: Reading,
+    remembered: Remembered,
+    breaker: watch::Sender<WireBreaker>,
     heard: watch::Sender<bool>,
 }
 
 impl KillWatch {
-    /// Starts watching, for as long as the runtime lives. Must be called inside one.
-    #[must_use]
-    pub fn start(channel: Channel, options: WatchOptions) -> Arc<Self> {
+    /// Starts watching at `address`, for as long as the runtime lives. Must be called inside one.
+    ///
+    /// # Errors
+    /// Refuses what is not an address such as `http://127.0.0.1:7103`.
+    pub fn start(address: &str, options: WatchOptions) -> Result<Arc<Self>, Invalid> {
+        let endpoint = endpoint(address)?;
+        let (held, remembered) = Held::remember(&options);
         let watch = Arc::new(Self {
-            view: RwLock::default(),
-            options,
-            clock: Stopwatch::start(),
+            reading: Reading::new(held.known()),
+            remembered,
+            breaker: watch::Sender::new(WireBreaker::Unspecified),
             heard: watch::Sender::new(false),
         });
-        let watching = Arc::clone(&watch);
-        tokio::spawn(async move {
-            let mut delay = DELAY_FIRST;
-            loop {
-                match watching.listen(channel.clone(), &mut delay).await {
-                    Ok(()) => delay = DELAY_FIRST,
-                    Err(status) => {
-                        if delay == DELAY_FIRST {
-                            let (code, why) = (status.code(), status.message());
-                            tracing::warn!(%code, why, "lost touch with the kill switch");
-                        }
-                        delay = (delay * 2).min(DELAY_MAX);
-                    }
-                }
-                tokio::time::sleep(delay).await;
-            }
-        });
-        watch
+        let listener = Listener { watch: Arc::clone(&watch), endpoint, options, held };
+        tokio::spawn(listener.run());
+        Ok(watch)
     }
 
-    /// Whether the target is stopped, and the epoch this process holds.
+    /// Whether the target is stopped. One atomic load and a look at the clock while nothing is
+    /// engaged and the permission is good; takes no lock and allocates nothing in any case.
     #[must_use]
-    pub fn is_killed(&self, target: Target<'_>) -> (bool, u64) {
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        (view.is_killed(target, self.options.policy, self.clock.elapsed()), view.epoch())
+    pub fn is_killed(&self, target: Target<'_>) -> bool {
+        self.reading.is_killed(target)
+    }
+
+    /// Whether the target is stopped, and the epoch of the state that says so.
+    #[must_use]
+    pub fn answer(&self, target: Target<'_>) -> (bool, u64) {
+        self.reading.answer(target)
     }
 
     /// Whether a switch covers the target for certain: a cohort's does so only where the phase
     /// is known.
     pub(crate) fn covers_without_phase(&self, target: Target<'_>) -> bool {
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        view.engaged().iter().any(|switch| match &switch.scope {
-            Scope::Cohort(..) => target.phase.is_some() && switch.scope.covers(target),
-            Scope::Global | Scope::Pipeline(_) | Scope::Workspace(..) => {
-                switch.scope.covers(target)
-            }
-        })
+        self.reading.covers_without_phase(target)
     }
 
-    /// The highest epoch heard of.
+    /// The highest epoch held.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.view.read().unwrap_or_else(PoisonError::into_inner).epoch()
+        self.reading.epoch()
     }
 
-    /// Waits for the first word of the kill-switch service.
+    /// What was kept from before.
+    #[must_use]
+    pub const fn remembered(&self) -> Remembered {
+        self.remembered
+    }
+
+    /// Waits for the first word of the kill-switch service that says who goes on.
     pub async fn first_word(&self) {
         // The sender lives as long as `self`: waiting cannot fail.
         drop(self.heard.subscribe().wait_for(|heard| *heard).await);
     }
 
-    /// Whether the last word is older than the policy trusts, or there was none.
+    /// Whether the permission is over, or there was none yet. Under `FAIL_STATIC` what is not
+    /// killed goes on for a time all the same.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        view.is_stale(self.options.policy, self.clock.elapsed())
+        self.reading.is_stale()
     }
 
-    /// Listens until contact is lost. A word of the service makes the next attempt a quick one.
-    async fn listen(&self, channel: Channel, delay: &mut Duration) -> Result<(), Status> {
-        let (tx, rx) = mpsc::channel(4);
-        let hello = Hello {
-            worker_id: self.options.worker_id.clone(),
-            pipeline: self.options.pipeline.clone(),
-            epoch: signed(self.epoch()),
-            ..Hello::default()
+    /// Tells the service, now and after every reconnect, how the circuit breaker stands.
+    pub fn breaker(&self, state: Breaker) {
+        let state = match state {
+            Breaker::Closed => WireBreaker::Closed,
+            Breaker::Open => WireBreaker::Open,
+            Breaker::HalfOpen => WireBreaker::HalfOpen,
         };
-        let hello = pb::WatchKillSwitchesRequest { message: Some(Message::Hello(hello)) };
-        // The receiver is held below: the first message always fits.
-        drop(tx.send(hello).await);
-        let mut client = KillSwitchServiceClient::new(channel);
-        let mut states = client.watch_kill_switches(ReceiverStream::new(rx)).await?.into_inner();
-        loop {
-            // Silence is lost contact: a half-open stream gives no error by itself.
-            let next =
-                tokio::time::timeout(self.options.policy.stale_after, states.message()).await;
-            let next = next.map_err(|_e| Status::deadline_exceeded("no sign of life"))?;
-            let Some(response) = next? else { return Ok(()) };
-            // A message without a state says nothing: it is not "nothing is engaged".
-            let Some(state) = response.state else { continue };
-            *delay = DELAY_FIRST;
-            let epoch = self.accept(&state);
-            let acknowledgement = Acknowledgement { epoch: signed(epoch) };
-            let message = Some(Message::Acknowledgement(acknowledgement));
-            if tx.send(pb::WatchKillSwitchesRequest { message }).await.is_err() {
-                return Ok(());
-            }
-        }
+        self.breaker.send_if_modified(|told| std::mem::replace(told, state) != state);
     }
-
-    /// Takes a state in; returns the epoch to acknowledge.
-    fn accept(&self, state: &pb::KillState) -> u64 {
-        let engaged = state.engaged.iter().map(engaged).collect();
-        let epoch = u64::try_from(state.epoch).unwrap_or(0);
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        if view.accept(epoch, engaged, self.clock.elapsed()) {
-            tracing::info!(epoch, engaged = view.engaged().len(), "kill switches changed");
-        }
-        self.heard.send_replace(true);
-        view.epoch().min(epoch)
-    }
-}
-
-fn signed(epoch: u64) -> i64 {
-    i64::try_from(epoch).unwrap_or(i64::MAX)
-}
-
-/// Reads an engaged switch. A scope that does not read is the widest.
-fn engaged(wire: &pb::KillSwitch) -> Engaged {
-    let epoch = u64::try_from(wire.epoch).unwrap_or(0);
-    let scope = wire.scope.as_ref().and_then(|scope| {
-        let pipeline = PipelineId::new(&scope.pipeline).ok();
-        match scope.kind() {
-            Kind::Unspecified | Kind::Global => None,
-            Kind::Pipeline => Some(Scope::Pipeline(pipeline?)),
-            Kind::Cohort => Some(Scope::Cohort(pipeline?, PhaseId::new(&scope.phase_id).ok()?)),
-            Kind::Workspace => {
-                Some(Scope::Workspace(pipeline?, Pattern::new(&scope.workspace_pattern).ok()?))
-            }
-        }
-    });
-    Engaged { scope: scope.unwrap_or(Scope::Global), epoch }
 }

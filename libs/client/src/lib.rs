@@ -24,6 +24,7 @@ mod clock;
 mod killwatch;
 mod reporter;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use vocab::{FlagKey, Invalid, PipelineId, Timestamp};
 pub use admission::{Admission, Evaluated};
 pub use clock::{Now, demo_clock, system_clock};
 pub use killswitch_core::Policy;
-pub use killwatch::{KillWatch, WatchOptions};
+pub use killwatch::{Breaker, KillWatch, Remembered, WatchOptions};
 pub use reporter::{Ending, Outcome, Path, Reporter, Unsent};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -62,8 +63,11 @@ pub struct Options {
     pub gate_address: String,
     /// Address of the kill-switch service.
     pub killswitch_address: String,
-    /// What to do in silence.
+    /// What to do in silence, until the kill-switch service says what the plan wants.
     pub policy: Policy,
+    /// Where this worker keeps the highest kill-switch state it has held, so that a restart does
+    /// not take an older one; nothing is kept where `None`.
+    pub state_file: Option<PathBuf>,
     /// What time it is.
     pub now: Now,
 }
@@ -90,6 +94,7 @@ impl Options {
             gate_address: "http://127.0.0.1:7102".to_owned(),
             killswitch_address: "http://127.0.0.1:7103".to_owned(),
             policy: Policy { stale_after: Duration::from_secs(10), fail_closed: true },
+            state_file: None,
             now: system_clock(),
         }
     }
@@ -120,12 +125,18 @@ impl Client {
         };
         let name = worker_id.clone();
         let kills = KillWatch::start(
-            channel(&options.killswitch_address)?,
-            WatchOptions { worker_id, pipeline: options.pipeline.clone(), policy: options.policy },
-        );
-        let gate = channel(&options.gate_address)?;
+            &options.killswitch_address,
+            WatchOptions {
+                worker_id,
+                pipeline: options.pipeline.clone(),
+                policy: options.policy,
+                state_file: options.state_file,
+            },
+        )?;
+        let gate = endpoint(&options.gate_address)?.connect_lazy();
         let reporter = Reporter::start(gate, &name, pipeline.clone(), Arc::clone(&options.now));
-        let (flag, flags) = (FlagKey::new(&options.flag)?, channel(&options.flag_address)?);
+        let (flag, flags) =
+            (FlagKey::new(&options.flag)?, endpoint(&options.flag_address)?.connect_lazy());
         Ok(Self { flag, pipeline, flags, kills, reporter })
     }
 
@@ -135,6 +146,12 @@ impl Client {
         &self.kills
     }
 
+    /// Tells the kill-switch service how this worker's circuit breaker stands: a fleet whose
+    /// breakers stay open is stopped. What changes is told at once, and again after a reconnect.
+    pub fn breaker(&self, state: Breaker) {
+        self.kills.breaker(state);
+    }
+
     /// Where outcomes and signals are reported.
     #[must_use]
     pub const fn reporter(&self) -> &Reporter {
@@ -142,18 +159,17 @@ impl Client {
     }
 }
 
-fn channel(address: &str) -> Result<Channel, Invalid> {
+pub(crate) fn endpoint(address: &str) -> Result<Endpoint, Invalid> {
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_e| {
         let shown = vocab::excerpt(address);
         Invalid::new(format!("`{shown}` is not an address such as http://127.0.0.1:7101"))
     })?;
-    let endpoint = endpoint
+    Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(5));
-    Ok(endpoint.connect_lazy())
+        .keep_alive_timeout(Duration::from_secs(5)))
 }
 
 pub(crate) fn wire_time(time: Timestamp) -> prost_types::Timestamp {

@@ -22,7 +22,7 @@ impl App {
     ) -> (Evaluation, u64) {
         let flag = &stored.flag;
         let target = Target { pipeline: &flag.pipeline, phase: flag.phase.as_ref(), workspace };
-        let (killed, epoch) = self.kills.is_killed(target);
+        let (killed, epoch) = self.kills.answer(target);
         (evaluate(flag, killed, workspace, attributes), epoch)
     }
 

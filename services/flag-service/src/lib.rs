@@ -13,15 +13,14 @@ mod settings;
 mod state;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use client::{KillWatch, Policy, WatchOptions};
 use contracts::flag::admission_service_server::AdmissionServiceServer;
 use contracts::flag::evaluation_service_server::EvaluationServiceServer;
 use contracts::flag::flag_service_server::FlagServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
-use service_kit::peers::channel;
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
+use service_kit::settings::SettingsError;
 use service_kit::shutdown::Shutdown;
 use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
@@ -31,7 +30,6 @@ use crate::api::Api;
 use crate::app::App;
 pub use crate::settings::{EvaluationSettings, Peers, Settings};
 
-const PEER_TIMEOUT: Duration = Duration::from_secs(5);
 const SERVICES: [&str; 3] = [
     "softlaunch.flag.v1.FlagService",
     "softlaunch.flag.v1.EvaluationService",
@@ -53,15 +51,16 @@ pub async fn serve(
     let stream = StreamName::new("flag")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
     let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
-    let killswitch = channel("killswitch", &settings.peers.killswitch, PEER_TIMEOUT)?;
     let kills = KillWatch::start(
-        killswitch,
+        &settings.peers.killswitch,
         WatchOptions {
             worker_id: format!("flag-service-{}", uuid::Uuid::new_v4()),
             pipeline: "all".to_owned(),
             policy: Policy { stale_after: durations.stale_after, fail_closed: true },
+            state_file: None,
         },
-    );
+    )
+    .map_err(|why| SettingsError(format!("peers.killswitch: {why}")))?;
     let quotas = Arc::clone(&store.quotas);
     let app =
         Arc::new(App { replica, clock, kills, quotas, durations, shutdown: shutdown.clone() });

@@ -8,7 +8,7 @@ use contracts::killswitch::{Scope, WatchKillSwitchesResponse};
 use test_kit::eventually;
 
 use crate::kill_fake::{engaged, scope};
-use crate::platform::{Platform, upload, workspace};
+use crate::platform::{Platform, deferred, upload, workspace};
 
 const SHORT: Duration = Duration::from_millis(300);
 const CLOSED: Policy = Policy { stale_after: SHORT, fail_closed: true };
@@ -16,18 +16,6 @@ const STATIC: Policy = Policy { stale_after: SHORT, fail_closed: false };
 
 async fn admit(worker: &Client, id: &str) -> Admission {
     worker.admit(&workspace(id), &upload("u-1"), 1_024).await
-}
-
-/// The fake service admits everything: what is deferred was deferred by the worker itself.
-async fn deferred(worker: &Client, id: &str) -> bool {
-    matches!(admit(worker, id).await, Admission::Defer { .. })
-}
-
-async fn acknowledges(platform: &Platform, epoch: i64) {
-    eventually("the epoch is acknowledged", async || {
-        platform.kills.acknowledged().contains(&epoch)
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,12 +46,12 @@ async fn a_kill_is_obeyed_acknowledged_and_lifted_by_its_release_only() {
     let worker = platform.informed_worker().await;
     assert_eq!(admit(&worker, "ws-1").await, Admission::Admit);
     platform.kills.say(1, vec![engaged(1, Some(scope(Kind::Pipeline)))]);
-    acknowledges(&platform, 1).await;
+    platform.acknowledged(1).await;
     let asked = platform.flags.asked().len();
     assert!(deferred(&worker, "ws-1").await);
     assert_eq!(platform.flags.asked().len(), asked, "a killed worker does not ask");
     platform.kills.say(2, Vec::new());
-    acknowledges(&platform, 2).await;
+    platform.acknowledged(2).await;
     assert_eq!(admit(&worker, "ws-1").await, Admission::Admit);
     assert_eq!(platform.kills.acknowledged(), [0, 1, 2]);
 }
@@ -75,7 +63,7 @@ async fn a_kill_stops_what_its_scope_covers() {
     let some = Scope { workspace_pattern: "eu-*".to_owned(), ..scope(Kind::Workspace) };
     let other = Scope { pipeline: "billing".to_owned(), ..scope(Kind::Pipeline) };
     platform.kills.say(2, vec![engaged(1, Some(some)), engaged(2, Some(other))]);
-    acknowledges(&platform, 2).await;
+    platform.acknowledged(2).await;
     assert!(deferred(&worker, "eu-1").await);
     assert_eq!(admit(&worker, "us-1").await, Admission::Admit);
 }
@@ -86,7 +74,7 @@ async fn a_kill_of_a_cohort_is_left_to_the_service_which_knows_the_phase() {
     let worker = platform.informed_worker().await;
     let cohort = Scope { phase_id: "P1".to_owned(), ..scope(Kind::Cohort) };
     platform.kills.say(1, vec![engaged(1, Some(cohort))]);
-    acknowledges(&platform, 1).await;
+    platform.acknowledged(1).await;
     assert_eq!(admit(&worker, "ws-1").await, Admission::Admit);
 }
 
@@ -103,10 +91,10 @@ async fn a_scope_that_does_not_read_is_the_widest() {
     let worker = platform.informed_worker().await;
     for (index, scope) in (1_i64..).zip(unreadable) {
         platform.kills.say(2 * index, vec![engaged(2 * index, scope)]);
-        acknowledges(&platform, 2 * index).await;
+        platform.acknowledged(2 * index).await;
         assert!(deferred(&worker, "ws-1").await);
         platform.kills.say(2 * index + 1, Vec::new());
-        acknowledges(&platform, 2 * index + 1).await;
+        platform.acknowledged(2 * index + 1).await;
     }
 }
 
@@ -115,9 +103,9 @@ async fn an_older_epoch_is_never_applied() {
     let platform = Platform::start().await;
     let worker = platform.informed_worker().await;
     platform.kills.say(5, vec![engaged(5, Some(scope(Kind::Global)))]);
-    acknowledges(&platform, 5).await;
+    platform.acknowledged(5).await;
     platform.kills.say(4, Vec::new());
-    acknowledges(&platform, 4).await; // It says what it was sent, not that it forgot the newer.
+    platform.acknowledged(4).await; // It says what it was sent, not that it forgot the newer.
     assert!(deferred(&worker, "ws-1").await);
     assert_eq!(worker.kills().epoch(), 5);
 }
@@ -127,7 +115,7 @@ async fn at_the_same_epoch_a_kill_is_not_forgotten() {
     let platform = Platform::start().await;
     let worker = platform.informed_worker().await;
     platform.kills.say(5, vec![engaged(5, Some(scope(Kind::Global)))]);
-    acknowledges(&platform, 5).await;
+    platform.acknowledged(5).await;
     platform.kills.say(5, Vec::new());
     let twice = async || platform.kills.acknowledged().iter().filter(|one| **one == 5).count() == 2;
     eventually("the second is acknowledged", twice).await;
@@ -186,7 +174,7 @@ async fn a_worker_comes_back_with_the_epoch_it_holds() {
     let mut platform = Platform::start().await;
     let worker = platform.informed_worker().await;
     platform.kills.say(7, vec![engaged(7, Some(scope(Kind::Global)))]);
-    acknowledges(&platform, 7).await;
+    platform.acknowledged(7).await;
     platform.kills.fall_silent();
     platform.kills.hang_up();
     eventually("it is back", async || platform.kills.hellos().len() == 2).await;

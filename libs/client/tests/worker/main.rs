@@ -3,7 +3,11 @@
 mod asking;
 mod flag_fake;
 mod gate_fake;
+mod half_open;
+mod keeping;
 mod kill_fake;
 mod killing;
+mod leasing;
 mod platform;
+mod reading;
 mod reporting;

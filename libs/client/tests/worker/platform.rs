@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use client::{Client, Options, Policy};
+use client::{Admission, Client, Options, Policy};
 use contracts::flag::admission_service_server::AdmissionServiceServer;
 use contracts::flag::evaluation_service_server::EvaluationServiceServer;
 use contracts::gate::signal_service_server::SignalServiceServer;
@@ -110,6 +110,12 @@ impl Platform {
         Client::start(self.options(policy)).expect("the options are right")
     }
 
+    /// Waits until a worker has acknowledged `epoch`.
+    pub(crate) async fn acknowledged(&self, epoch: i64) {
+        let heard = async || self.kills.acknowledged().contains(&epoch);
+        eventually("the epoch is acknowledged", heard).await;
+    }
+
     /// A worker that has heard that nothing is killed.
     pub(crate) async fn informed_worker(&self) -> Client {
         self.kills.say(0, Vec::new());
@@ -123,6 +129,12 @@ impl Drop for Platform {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// Admits what the worker itself does not hold back: the fake service admits everything.
+pub(crate) async fn deferred(worker: &Client, id: &str) -> bool {
+    let admission = worker.admit(&workspace(id), &upload("u-1"), 1_024).await;
+    matches!(admission, Admission::Defer { .. })
 }
 
 pub(crate) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -68,6 +68,10 @@ pub struct Arguments {
     /// The database file; in memory where absent.
     #[arg(long)]
     pub database: Option<PathBuf>,
+    /// The directory in which this worker keeps the kill switches it has heard of, so that a
+    /// restart does not take an older state; nothing is kept where absent.
+    #[arg(long)]
+    pub state_dir: Option<PathBuf>,
     /// Takes the staging table away for a while, so that the breaker opens and recovers.
     #[arg(long)]
     pub outage: bool,
@@ -116,6 +120,13 @@ async fn parent_gone() {
     let _told = rx.await;
 }
 
+/// A file for every worker: no id makes a path of its own.
+fn state_file(dir: &std::path::Path, arguments: &Arguments) -> PathBuf {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let id = arguments.worker_id.chars().map(|c| if plain(c) { c } else { '_' });
+    dir.join(format!("kill-switches-{}.state", id.collect::<String>()))
+}
+
 struct Worker {
     arguments: Arguments,
     client: Client,
@@ -139,6 +150,7 @@ impl Worker {
             flag_address: arguments.flag_address.clone(),
             gate_address: arguments.gate_address.clone(),
             killswitch_address: arguments.killswitch_address.clone(),
+            state_file: arguments.state_dir.as_deref().map(|dir| state_file(dir, &arguments)),
             now: Arc::clone(&now),
             ..Options::new(&arguments.pipeline, &arguments.flag)
         })?;
@@ -230,6 +242,7 @@ impl Worker {
             bench.ingest(&id, &upload.bytes, path, SEND_SIZE_MAX_BYTES)
         })
         .await?;
+        self.client.breaker(self.lock().breaker());
         let latency = begun.elapsed().min(Duration::from_secs(24 * 3_600));
         let (id, workspace) = (upload.id, upload.workspace);
         Ok(Some(Outcome { upload: id, workspace, ending, path, latency, platform }))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use client::{Ending, Now, Path};
 use vocab::{Timestamp, UploadId};
 
-use crate::breaker::{Breaker, Settings};
+use crate::breaker::{Breaker, Position, Settings};
 use crate::ingest::{Event, Faults, Outcome, Source, Workbench, ingest};
 use crate::stage::{StageError, Staging};
 use crate::worker::Error;
@@ -64,6 +64,15 @@ impl Bench {
     /// Rows in the staging table; none where the table cannot be read.
     pub(super) fn backlog(&self) -> u64 {
         self.staging.backlog().unwrap_or(0)
+    }
+
+    /// How the breaker stands.
+    pub(super) const fn breaker(&self) -> client::Breaker {
+        match self.breaker.position() {
+            Position::Closed => client::Breaker::Closed,
+            Position::Open => client::Breaker::Open,
+            Position::HalfOpen => client::Breaker::HalfOpen,
+        }
     }
 
     pub(super) fn take_steps(&mut self) -> Vec<Step> {
