@@ -179,6 +179,16 @@ impl View {
                 .any(|(reopening, heard)| reopening.holds(target, now.saturating_sub(*heard)))
     }
 
+    /// As [`stops`](Self::stops), where a switch on a cohort counts only if the phase is known.
+    #[must_use]
+    pub fn stops_for_certain(&self, target: Target<'_>, now: Duration) -> bool {
+        let certain = |scope: &Scope| target.phase.is_some() || !matches!(scope, Scope::Cohort(..));
+        let mut engaged = self.engaged.iter().filter(|switch| certain(&switch.scope));
+        let mut reopening = self.reopening.iter().filter(|(one, _)| certain(&one.scope));
+        engaged.any(|switch| switch.scope.covers(target))
+            || reopening.any(|(one, heard)| one.holds(target, now.saturating_sub(*heard)))
+    }
+
     /// Whether the last word is older than the policy trusts, or there was none.
     #[must_use]
     pub fn is_stale(&self, policy: Policy, now: Duration) -> bool {

@@ -1,8 +1,10 @@
 //! Between the wire and the core.
 
+use std::time::Duration;
+
 use contracts::killswitch as pb;
 use contracts::killswitch::scope::Kind;
-use killswitch_core::{Engaged, Scope};
+use killswitch_core::{Engaged, Reopening, Scope};
 use vocab::{Pattern, PhaseId, PipelineId};
 
 pub(super) fn signed(epoch: u64) -> i64 {
@@ -17,6 +19,20 @@ pub(super) fn unsigned(epoch: i64) -> u64 {
 pub(super) fn engaged(wire: &pb::KillSwitch) -> Engaged {
     let scope = wire.scope.as_ref().and_then(scope).unwrap_or(Scope::Global);
     Engaged { scope, epoch: unsigned(wire.epoch) }
+}
+
+/// Reads a scope that is let go on bit by bit. A scope that does not read is the widest, and a time
+/// that does not read is none: without a ramp everybody has gone on.
+pub(super) fn reopening(wire: &pb::Reopening) -> Reopening {
+    let time = |wire: Option<prost_types::Duration>| {
+        wire.and_then(|wire| Duration::try_from(wire).ok()).unwrap_or_default()
+    };
+    Reopening {
+        scope: wire.scope.as_ref().and_then(scope).unwrap_or(Scope::Global),
+        epoch: unsigned(wire.epoch),
+        elapsed: time(wire.elapsed_duration),
+        ramp: time(wire.ramp_duration),
+    }
 }
 
 fn scope(wire: &pb::Scope) -> Option<Scope> {

@@ -7,7 +7,7 @@ use contracts::killswitch as pb;
 use contracts::killswitch::watch_kill_switches_request::Hello;
 use killswitch_core::View;
 
-use super::convert::{engaged, signed, unsigned, wire_scope};
+use super::convert::{engaged, reopening, signed, unsigned, wire_scope};
 use super::lease::Trust;
 use super::reading::Known;
 use super::saver::Saver;
@@ -72,18 +72,21 @@ impl Held {
         }
     }
 
-    /// Takes a state in, and trusts it from `contact` on; returns the epoch to acknowledge.
+    /// Takes a state in that was heard at `now`, and trusts it from `contact` on; returns the epoch to acknowledge.
     pub(super) fn take(
         &mut self,
         state: &pb::KillState,
         policy: Option<&pb::Policy>,
         contact: Option<Duration>,
+        now: Duration,
     ) -> u64 {
         if let Some(policy) = policy {
             self.trust = Trust::read(policy, self.told_nothing);
         }
         let epoch = unsigned(state.epoch);
-        if self.view.take(epoch, state.engaged.iter().map(engaged).collect()) {
+        let engaged = state.engaged.iter().map(engaged).collect();
+        let reopening = state.reopening.iter().map(reopening).collect();
+        if self.view.take_state(epoch, engaged, reopening, now) {
             tracing::info!(epoch, engaged = self.view.engaged().len(), "kill switches changed");
             self.generation += 1;
             if let Some(saver) = &self.saver {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use killswitch_core::{Policy, Scope, Target, View};
+use killswitch_core::{Policy, Target, View};
 
 use super::lease::Trust;
 use crate::clock::Stopwatch;
@@ -30,14 +30,14 @@ impl Known {
 
     /// Until when everybody goes on, whoever asks; zero where it depends, or nobody does.
     fn open_until(&self) -> Duration {
-        let contact = self.view.last_contact().filter(|_| self.view.engaged().is_empty());
+        let contact = self.view.last_contact().filter(|_| self.view.stops_nothing());
         contact.map_or(Duration::ZERO, |contact| contact.saturating_add(self.trust.good_for))
     }
 }
 
 /// What is known, shared with whoever asks.
 ///
-/// While nothing is engaged, one atomic load says both that and until when the lease is good; the
+/// While nothing is engaged or let go on bit by bit, one atomic load says both that and until when the lease is good; the
 /// time it is compared with comes from the system's monotonic clock. Otherwise the whole state is
 /// looked at through one pointer that is never locked.
 #[derive(Debug)]
@@ -84,12 +84,7 @@ impl Reading {
     }
 
     pub(super) fn covers_without_phase(&self, target: Target<'_>) -> bool {
-        self.known.load().view.engaged().iter().any(|switch| match &switch.scope {
-            Scope::Cohort(..) => target.phase.is_some() && switch.scope.covers(target),
-            Scope::Global | Scope::Pipeline(_) | Scope::Workspace(..) => {
-                switch.scope.covers(target)
-            }
-        })
+        self.known.load().view.stops_for_certain(target, self.clock.elapsed())
     }
 
     pub(super) fn is_stale(&self) -> bool {
@@ -107,7 +102,7 @@ fn nanoseconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use killswitch_core::Engaged;
+    use killswitch_core::{Engaged, Scope};
     use vocab::{PipelineId, WorkspaceId};
 
     use super::*;

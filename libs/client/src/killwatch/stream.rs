@@ -132,8 +132,9 @@ impl Listener {
         open.silent_at = Instant::now() + self.silence(open.heartbeat);
         // A message without a state says nothing: it is not "nothing is engaged".
         let Some(state) = &response.state else { return Ok(()) };
-        let contact = open.renewals.heard(response, self.watch.reading.now());
-        let epoch = self.held.take(state, response.policy.as_ref(), contact);
+        let now = self.watch.reading.now();
+        let contact = open.renewals.heard(response, now);
+        let epoch = self.held.take(state, response.policy.as_ref(), contact, now);
         self.watch.reading.publish(self.held.known());
         if contact.is_some() {
             self.watch.heard.send_replace(true);

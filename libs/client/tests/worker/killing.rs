@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use client::{Admission, Client, Policy};
 use contracts::killswitch::scope::Kind;
-use contracts::killswitch::{Scope, WatchKillSwitchesResponse};
+use contracts::killswitch::{KillState, Reopening, Scope, WatchKillSwitchesResponse};
 use test_kit::eventually;
 
 use crate::kill_fake::{engaged, scope};
@@ -76,6 +76,37 @@ async fn a_kill_of_a_cohort_is_left_to_the_service_which_knows_the_phase() {
     platform.kills.say(1, vec![engaged(1, Some(cohort))]);
     platform.acknowledged(1).await;
     assert_eq!(admit(&worker, "ws-1").await, Admission::Admit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_released_scope_goes_on_bit_by_bit_and_nobody_goes_back() {
+    let platform = Platform::start().await;
+    let worker = platform.informed_worker().await;
+    let hour = prost_types::Duration { seconds: 3_600, nanos: 0 };
+    let say = async |epoch, elapsed_s| {
+        let one = Reopening {
+            scope: Some(scope(Kind::Pipeline)),
+            epoch: 2,
+            elapsed_duration: Some(prost_types::Duration { seconds: elapsed_s, nanos: 0 }),
+            ramp_duration: Some(hour),
+        };
+        platform.kills.say_state(KillState { epoch, engaged: Vec::new(), reopening: vec![one] });
+        platform.acknowledged(epoch).await;
+        let mut open = Vec::new();
+        for number in 0..40 {
+            let id = format!("ws-{number}");
+            if !deferred(&worker, &id).await {
+                open.push(id);
+            }
+        }
+        open
+    };
+    assert_eq!(say(2, 0).await, Vec::<String>::new(), "nobody has waited long enough");
+    let half = say(3, 1_800).await;
+    assert!((8..=32).contains(&half.len()), "{half:?}");
+    let later = say(4, 2_700).await;
+    assert!(half.iter().all(|id| later.contains(id)) && later.len() > half.len());
+    assert_eq!(say(5, 3_600).await.len(), 40, "everybody");
 }
 
 #[tokio::test(flavor = "multi_thread")]
