@@ -188,7 +188,7 @@ impl Installation {
             command.env("SOFTLAUNCH__TELEMETRY__LOG_FILTER", "error");
             let peers: &[&str] = match noun {
                 "flag" | "gate" => &["killswitch"],
-                "rollout" => &["flag", "gate"],
+                "rollout" => &["flag", "gate", "killswitch"],
                 "comms" => &["killswitch", "rollout"],
                 _ => &[],
             };

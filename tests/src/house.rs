@@ -153,12 +153,15 @@ impl House {
                 }
                 "killswitch" => {
                     let on = service_kit::bootstrap::Dependencies { store, clock };
-                    killswitch_service::serve(defaults(), on, listener, end).await
+                    let mut settings: killswitch_service::Settings = defaults();
+                    settings.release.ramp = "0s".to_owned();
+                    killswitch_service::serve(settings, on, listener, end).await
                 }
                 _ => {
                     let mut settings: rollout_service::Settings = defaults();
                     settings.peers.flag = flag;
                     settings.peers.gate = gate;
+                    settings.peers.killswitch = killswitch;
                     let on = service_kit::bootstrap::Dependencies { store, clock };
                     rollout_service::serve(settings, on, listener, end).await
                 }

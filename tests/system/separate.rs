@@ -46,7 +46,7 @@ fn install(directory: &Path, redis: &str, otlp: &str, comms_file: &Path) -> Inst
     let kills = ("SOFTLAUNCH__PEERS__KILLSWITCH", &killswitch);
     let (flag_process, flag) = service("flag-service", &with(&[kills]), None);
     let (gate_process, gate) = service("gate-service", &with(&[kills]), None);
-    let peers = [("SOFTLAUNCH__PEERS__FLAG", &flag), ("SOFTLAUNCH__PEERS__GATE", &gate)];
+    let peers = [kills, ("SOFTLAUNCH__PEERS__FLAG", &flag), ("SOFTLAUNCH__PEERS__GATE", &gate)];
     let (rollout_process, rollout) = service("rollout-service", &with(&peers), None);
     let peers = [kills, ("SOFTLAUNCH__PEERS__ROLLOUT", &rollout)];
     let (comms_process, comms) = service("comms-service", &with(&peers), Some(comms_file));

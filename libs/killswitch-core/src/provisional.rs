@@ -22,7 +22,7 @@ pub struct Kill {
 
 /// What one process has told beyond what is stored: kills, and epochs that it must not go below.
 /// What is in force is the sum of both.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provisional {
     floor: u64,
     kills: BTreeMap<String, Kill>,

@@ -1,5 +1,6 @@
 //! The rpcs: decode, call the app, encode.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use contracts::killswitch as pb;
 use contracts::killswitch::kill_switch_event::Kind;
 use contracts::killswitch::kill_switch_service_server::KillSwitchService;
 use contracts::killswitch::watch_kill_switch_events_response::Event as Happened;
+use killswitch_core::{Resume, Switches};
 use service_kit::fault::{Fault, check_text, checked};
 use service_kit::identity::actor;
 use service_kit::journaled::stream_records;
@@ -21,10 +23,10 @@ use vocab::PipelineId;
 use crate::app::App;
 use crate::convert;
 use crate::error::DOMAIN;
+use crate::propagation::wire_worker;
 use crate::state::decode;
-use crate::watch;
+use crate::{drill, watch};
 
-const DRILL_TIMEOUT: Duration = Duration::from_secs(10);
 const DRILL_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 /// The service on the wire.
@@ -52,7 +54,7 @@ impl KillSwitchService for Api {
         let scope = convert::scope(request.scope.as_ref())?;
         let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
         let app = Arc::clone(&self.app);
-        uncancelled(async move { Ok(app.engage(scope, actor, reason, false).await?) })
+        uncancelled(async move { Ok(app.engage(scope, actor, reason).await) })
             .await
             .map(Response::new)
     }
@@ -65,13 +67,16 @@ impl KillSwitchService for Api {
         let request = request.into_inner();
         let scope = convert::scope(request.scope.as_ref())?;
         let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
-        let epoch = u64::try_from(request.epoch).ok().filter(|epoch| *epoch > 0);
-        let epoch = epoch.ok_or_else(|| {
+        let evidence = convert::evidence(&request.evidence)?;
+        let seen = u64::try_from(request.epoch).ok().filter(|epoch| *epoch > 0);
+        let seen = seen.ok_or_else(|| {
             let why = "is required: name the epoch you saw, as GetKillSwitch shows it";
             Fault::field(DOMAIN, "epoch", why)
         })?;
         let app = Arc::clone(&self.app);
-        uncancelled(async move { Ok(app.release(scope, epoch, actor, reason).await?) })
+        let (ramp, person) = (app.timing.ramp, actor.subject.clone());
+        let resume = Resume { actor: person, seen, reason, evidence, ramp };
+        uncancelled(async move { Ok(app.release(scope, actor, resume).await?) })
             .await
             .map(Response::new)
     }
@@ -81,7 +86,8 @@ impl KillSwitchService for Api {
         request: Request<pb::GetKillSwitchRequest>,
     ) -> Answer<pb::KillSwitch> {
         let scope = convert::scope(request.get_ref().scope.as_ref())?;
-        Ok(Response::new(convert::kill_switch(&self.app.state().state.switches, &scope)))
+        let in_force = &self.app.in_force;
+        Ok(Response::new(in_force.kill_switch(&in_force.told(), &scope)))
     }
 
     async fn list_kill_switches(
@@ -90,38 +96,39 @@ impl KillSwitchService for Api {
     ) -> Answer<pb::ListKillSwitchesResponse> {
         let request = request.into_inner();
         let page = page(DOMAIN, "killSwitches", request.page_size, &request.page_token)?;
-        let snapshot = self.app.state();
-        let switches = &snapshot.state.switches;
-        let all = switches.by_id.iter().map(|(id, one)| (id.clone(), convert::wire_switch(one)));
+        let told = self.app.in_force.told();
+        let stored = told.stored.state.switches.by_id.values().map(|switch| &switch.scope);
+        let unstored = told.provisional.kills().map(|kill| &kill.switch.scope);
+        let all: BTreeMap<_, _> = stored.chain(unstored).map(|scope| (scope.id(), scope)).collect();
+        let wire = |scope| self.app.in_force.kill_switch(&told, scope);
+        let all = all.into_iter().map(|(id, scope)| (id, wire(scope)));
         let (kill_switches, next_page_token) = cut("killSwitches", &page, all);
-        let workers = self.app.workers.list().into_iter().map(|(worker_id, worker)| pb::Worker {
-            worker_id,
-            pipeline: worker.pipeline,
-            applied_epoch: signed(worker.applied_epoch),
-            apply_duration: worker.apply_time.and_then(|time| time.try_into().ok()),
-            connected: true,
-            ..pb::Worker::default()
-        });
+        let workers = self.app.workers.list(self.app.clock.monotonic());
+        let workers = workers.iter().map(|worker| wire_worker(worker, &self.app.clock));
         Ok(Response::new(pb::ListKillSwitchesResponse {
             kill_switches,
             next_page_token,
-            epoch: signed(switches.epoch),
+            epoch: signed(told.epoch),
             workers: workers.collect(),
         }))
     }
 
     async fn get_propagation(
         &self,
-        _request: Request<pb::GetPropagationRequest>,
+        request: Request<pb::GetPropagationRequest>,
     ) -> Answer<pb::Propagation> {
-        Err(Status::unimplemented("not told yet"))
+        Ok(Response::new(self.app.propagation(request.get_ref().epoch)?))
     }
 
     async fn apply_kill_switch_rules(
         &self,
-        _request: Request<pb::ApplyKillSwitchRulesRequest>,
+        request: Request<pb::ApplyKillSwitchRulesRequest>,
     ) -> Answer<pb::ApplyKillSwitchRulesResponse> {
-        Err(Status::unimplemented("not taken yet"))
+        let actor = actor(request.metadata())?;
+        let rules = convert::rules(request.into_inner().rules)?;
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(app.take_rules(actor, rules).await?) }).await?;
+        Ok(Response::new(pb::ApplyKillSwitchRulesResponse {}))
     }
 
     async fn run_drill(&self, request: Request<pb::RunDrillRequest>) -> Answer<pb::Drill> {
@@ -130,7 +137,7 @@ impl KillSwitchService for Api {
         let pipeline = checked(DOMAIN, "pipeline", PipelineId::new(&request.pipeline))?;
         let reason = check_text(DOMAIN, "reason", &request.reason, false)?;
         let timeout = match request.timeout_duration.map(Duration::try_from) {
-            None | Some(Ok(Duration::ZERO)) => DRILL_TIMEOUT,
+            None | Some(Ok(Duration::ZERO)) => drill::TIMEOUT,
             Some(Ok(timeout)) if timeout <= DRILL_TIMEOUT_MAX => timeout,
             Some(_) => {
                 return Err(Fault::field(DOMAIN, "timeout_duration", "expected 0 to 60 s").into());
@@ -161,34 +168,35 @@ impl KillSwitchService for Api {
         let after = u64::try_from(request.get_ref().after_revision)
             .map_err(|_e| Fault::field(DOMAIN, "after_revision", "is negative"))?;
         let (replica, shutdown) = (Arc::clone(&self.app.replica), self.app.shutdown.clone());
-        Ok(Response::new(stream_records(replica, after, shutdown, |record| Some(happened(record)))))
+        let survives = self.app.in_force.survives().to_owned();
+        let convert = move |record: &Record| happened(record, &survives).transpose();
+        Ok(Response::new(stream_records(replica, after, shutdown, convert)))
     }
 }
 
-fn happened(record: &Record) -> Result<pb::WatchKillSwitchEventsResponse, Status> {
+/// What a record tells those who follow; `None` where it changes nothing for anybody yet.
+fn happened(
+    record: &Record,
+    survives: &str,
+) -> Result<Option<pb::WatchKillSwitchEventsResponse>, Status> {
     let kind = decode(record).map_err(Status::data_loss)?;
     let event = match kind {
         Kind::DrillCompleted(drill) => Happened::Drill(drill),
+        Kind::ReleaseRequested(_) | Kind::EpochRaised(_) | Kind::Rules(_) => return Ok(None),
         changing @ (Kind::Engaged(_) | Kind::Released(_)) => {
             let event = convert::event(changing).map_err(Status::data_loss)?;
-            let mut switches = killswitch_core::Switches::default();
-            let scope = event.as_ref().map(|event| match event {
-                killswitch_core::Event::Engaged { scope, .. }
-                | killswitch_core::Event::Released { scope, .. } => scope.clone(),
-            });
+            let mut switches = Switches::default();
             event.into_iter().for_each(|e| switches.apply(e, &record.actor.subject, record.time));
-            let scope = scope.ok_or_else(|| Status::data_loss("an event without a scope"))?;
-            Happened::Change(convert::kill_switch(&switches, &scope))
-        }
-        Kind::ReleaseRequested(_) | Kind::EpochRaised(_) | Kind::Rules(_) => {
-            return Err(Status::unimplemented("not told yet"));
+            let switch = switches.by_id.values().next();
+            let switch = switch.ok_or_else(|| Status::data_loss("an event without a scope"))?;
+            Happened::Change(convert::wire_switch(switch, Some(survives)))
         }
     };
-    Ok(pb::WatchKillSwitchEventsResponse {
+    Ok(Some(pb::WatchKillSwitchEventsResponse {
         revision: signed(record.version),
         occur_time: Some(wire_time(record.time)),
         actor: record.actor.subject.clone(),
         traceparent: record.traceparent.clone(),
         event: Some(event),
-    })
+    }))
 }

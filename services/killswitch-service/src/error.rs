@@ -13,12 +13,20 @@ pub(crate) struct Refused(pub(crate) Refusal);
 
 impl From<Refused> for Fault {
     fn from(Refused(refusal): Refused) -> Self {
+        let why = refusal.to_string();
         match &refusal {
             Refusal::EpochMismatch { seen, current } => {
-                Self::new(Code::Aborted, DOMAIN, "EPOCH_MISMATCH", refusal.to_string())
+                Self::new(Code::Aborted, DOMAIN, "EPOCH_MISMATCH", why)
                     .with("epoch", current)
                     .with("seen", seen)
             }
+            Refusal::EvidenceMissing => Self::field(DOMAIN, "evidence", why),
+            Refusal::SecondPersonRequired { first } => {
+                Self::new(Code::FailedPrecondition, DOMAIN, "SECOND_PERSON_REQUIRED", why.clone())
+                    .with("first", first)
+                    .precondition("SECOND_PERSON", first, why)
+            }
+            Refusal::ClaimTooHigh { .. } => Self::field(DOMAIN, "hello.epoch", why),
         }
     }
 }

@@ -1,15 +1,21 @@
 //! Kill switches: engaged by one call, streamed to every watcher, acknowledged by each.
 //!
-//! **Invariant:** a change is durable before it is acknowledged, epochs only rise, and nothing
-//! else has to be up for a scope to be stopped.
+//! **Invariant:** a release is durable before it is acknowledged, and so is a kill or its answer says
+//! that it is not; epochs only rise; nothing else, the store included, has to be up for a scope to
+//! be stopped.
 
 mod api;
 mod app;
+mod breaker;
 mod convert;
 mod drill;
 mod error;
+mod in_force;
+pub mod offline;
+mod propagation;
 mod settings;
 mod state;
+mod storing;
 mod watch;
 mod workers;
 
@@ -18,7 +24,6 @@ use std::sync::Arc;
 use contracts::killswitch::kill_switch_service_server::KillSwitchServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::server::{self, MESSAGE_SIZE_MAX};
-use service_kit::settings::SettingsError;
 use service_kit::shutdown::Shutdown;
 use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
@@ -26,7 +31,13 @@ use tokio::net::TcpListener;
 
 use crate::api::Api;
 use crate::app::App;
-pub use crate::settings::{Settings, WatchSettings};
+use crate::breaker::Fleets;
+use crate::in_force::InForce;
+pub use crate::settings::{
+    BreakerSettings, DrillSettings, EngageSettings, PolicySettings, ReleaseSettings, Settings,
+    WatchSettings,
+};
+use crate::workers::Workers;
 
 /// Serves until asked to end.
 ///
@@ -38,12 +49,21 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    let heartbeat = vocab::parse_duration(&settings.watch.heartbeat)
-        .map_err(|why| SettingsError(format!("watch.heartbeat: {why}")))?;
+    let timing = settings.timing()?;
+    let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("killswitch")?;
-    let replica = Replica::open(Arc::clone(&dependencies.store.journal), stream).await?;
-    let status = StoreStatus::new(&dependencies.store, shutdown.clone()).with(&replica);
-    let app = Arc::new(App::new(replica, dependencies.clock, heartbeat, shutdown.clone()));
+    let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
+    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
+    let in_force = InForce::new(Arc::clone(&replica), store.promise.level().to_string());
+    let app = Arc::new(App {
+        replica,
+        in_force: Arc::new(in_force),
+        clock,
+        timing,
+        shutdown: shutdown.clone(),
+        workers: Workers::new(),
+    });
+    run_loops(&app, settings.breaker, &shutdown);
     let router = server::with_health_and_reflection(
         server::hardened(),
         contracts::DESCRIPTORS,
@@ -54,4 +74,15 @@ pub async fn serve(
     let api =
         KillSwitchServiceServer::new(Api::new(app)).max_decoding_message_size(MESSAGE_SIZE_MAX);
     Ok(server::serve(router.add_service(api), listener, shutdown).await?)
+}
+
+/// What goes on by itself until asked to end.
+fn run_loops(app: &Arc<App>, breaker: BreakerSettings, shutdown: &Shutdown) {
+    let fleets = Fleets::new(breaker, app.timing.breaker_open_for);
+    tokio::spawn(app::follow(Arc::clone(app), shutdown.clone()));
+    tokio::spawn(storing::run(Arc::clone(app), shutdown.clone()));
+    tokio::spawn(breaker::run(Arc::clone(app), fleets, shutdown.clone()));
+    if let Some(every) = app.timing.drill_every {
+        tokio::spawn(drill::on_schedule(Arc::clone(app), every, shutdown.clone()));
+    }
 }

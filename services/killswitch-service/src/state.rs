@@ -38,7 +38,7 @@ pub(crate) fn draft(kind: Kind) -> Draft {
         Kind::DrillCompleted(_) => "DrillCompleted",
         Kind::ReleaseRequested(_) => "ReleaseRequested",
         Kind::EpochRaised(_) => "EpochRaised",
-        Kind::Rules(_) => "Rules",
+        Kind::Rules(_) => "RulesTaken",
     };
     let payload = pb::KillSwitchEvent { kind: Some(kind) }.encode_to_vec();
     Draft { kind: name.to_owned(), payload }

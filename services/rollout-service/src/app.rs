@@ -29,6 +29,7 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) flag: Peer,
     pub(crate) gate: Peer,
+    pub(crate) killswitch: Peer,
     pub(crate) shutdown: Shutdown,
 }
 

@@ -1,4 +1,4 @@
-//! Effects: flag and gate are told what was decided, in order, until they have taken it in.
+//! Effects: flag, gate and kill switch are told what was decided, in order, until they have taken it in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,9 @@ use contracts::flag::flag_service_client::FlagServiceClient;
 use contracts::flag::{ApplyRolloutStepRequest, FlagDefinition, UploadLimits};
 use contracts::gate::ApplyGatePlanRequest;
 use contracts::gate::gate_service_client::GateServiceClient;
+use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
+use contracts::killswitch::policy::OnStale;
+use contracts::killswitch::{ApplyKillSwitchRulesRequest, Policy, Rules};
 use rollout_core::{Application, Event, Rollout, pending_application};
 use service_kit::fault::Fault;
 use service_kit::journaled::{command, refused};
@@ -60,7 +63,7 @@ pub(crate) fn run(app: Arc<App>, mut shutdown: Shutdown) {
 }
 
 impl App {
-    /// Tells flag and gate what was decided, and records that they know. Safe to repeat.
+    /// Tells the others what was decided, and records that they know. Safe to repeat.
     pub(crate) async fn reconcile(&self, rollout: &Rollout) {
         if let Some(application) = pending_application(rollout)
             && let Err(status) = self.tell(&application).await
@@ -84,6 +87,7 @@ impl App {
         async {
             self.tell_gate(application).await?;
             self.tell_flag(application).await?;
+            self.tell_kill_switch(application).await?;
             Ok(self.record_applied(application).await?)
         }
         .instrument(span)
@@ -133,8 +137,35 @@ impl App {
         FlagServiceClient::new(self.flag.clone()).apply_rollout_step(request).await.map(drop)
     }
 
+    /// Last, so that a kill switch that is away keeps nobody from being paused or rolled back.
+    async fn tell_kill_switch(&self, application: &Application) -> Result<(), Status> {
+        let rollout = self.find(&application.rollout)?;
+        let rules = &rollout.plan.plan.kill_switch;
+        let on_stale = match rules.on_stale {
+            plan::OnStale::FailClosed => OnStale::FailClosed,
+            plan::OnStale::FailStatic => OnStale::FailStatic,
+        };
+        let request = ApplyKillSwitchRulesRequest {
+            rules: Some(Rules {
+                pipeline: application.pipeline.to_string(),
+                // A plan is chosen once, with the rollout: of two rollouts the younger one counts.
+                generation: rollout.created_at.as_millis(),
+                policy: Some(Policy {
+                    lease_duration: rules.stale_after.try_into().ok(),
+                    on_stale: on_stale.into(),
+                    static_duration_max: None,
+                }),
+                second_person: rules.release_needs_second_person,
+                drill_valid_duration: rules.drill_valid_for.try_into().ok(),
+            }),
+        };
+        let mut client = KillSwitchServiceClient::new(self.killswitch.clone());
+        client.apply_kill_switch_rules(request).await.map(drop)
+    }
+
     async fn record_applied(&self, application: &Application) -> Result<(), Fault> {
-        let command = command(&self.clock, Actor::system("rollout"), "flag and gate know", None);
+        let command =
+            command(&self.clock, Actor::system("rollout"), "flag, gate and kill switch know", None);
         let (name, generation) = (&application.rollout, application.generation);
         self.replica
             .execute(&command, |state, _| {

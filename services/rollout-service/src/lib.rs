@@ -47,8 +47,10 @@ pub async fn serve(
     let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let outgoing = Outgoing::acting_as("rollout-service", Vec::new());
     let flag = peer("flag", &settings.peers.flag, outgoing.clone(), PEER_TIMEOUT)?;
-    let gate = peer("gate", &settings.peers.gate, outgoing, PEER_TIMEOUT)?;
-    let app = Arc::new(App { replica, clock, flag, gate, shutdown: shutdown.clone() });
+    let gate = peer("gate", &settings.peers.gate, outgoing.clone(), PEER_TIMEOUT)?;
+    let killswitch = peer("killswitch", &settings.peers.killswitch, outgoing, PEER_TIMEOUT)?;
+    let app = App { replica, clock, flag, gate, killswitch, shutdown: shutdown.clone() };
+    let app = Arc::new(app);
     effects::run(Arc::clone(&app), shutdown.clone());
     let router = server::with_health_and_reflection(
         server::hardened(),

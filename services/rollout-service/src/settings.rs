@@ -28,6 +28,8 @@ pub struct Peers {
     pub flag: String,
     /// The gate service.
     pub gate: String,
+    /// The kill-switch service.
+    pub killswitch: String,
 }
 
 impl ServiceSettings for Settings {

@@ -132,6 +132,7 @@ fn spawn(
     let mut rollout: rollout_service::Settings = defaults()?;
     rollout.peers.flag.clone_from(&endpoints.flag);
     rollout.peers.gate.clone_from(&endpoints.gate);
+    rollout.peers.killswitch.clone_from(&endpoints.killswitch);
     run!("rollout-service", rollout_service, rollout, sockets.rollout);
     comms.peers.rollout.clone_from(&endpoints.rollout);
     comms.peers.killswitch.clone_from(&endpoints.killswitch);

@@ -2,6 +2,7 @@
 
 mod audit;
 mod doctor;
+mod kill;
 mod store;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditVerb, Journals, STREAMS};
 pub(crate) use doctor::DoctorArguments;
+pub(crate) use kill::{KillScope, KillVerb};
 pub(crate) use store::{StoreAt, StoreVerb};
 
 /// Takes a pipeline from nobody to everybody, one safe step at a time.
@@ -320,56 +322,6 @@ pub(crate) enum GateVerb {
         /// When it was measured (RFC 3339); now where absent.
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
-    },
-}
-
-#[derive(Debug, Clone, Args)]
-pub(crate) struct KillScope {
-    /// Everything, of every pipeline.
-    #[arg(long, conflicts_with_all = ["phase", "workspaces"])]
-    pub(crate) global: bool,
-    /// The pipeline.
-    #[arg(long, default_value = "ingestion_v2")]
-    pub(crate) pipeline: String,
-    /// Only the cohort of this phase.
-    #[arg(long, conflicts_with = "workspaces")]
-    pub(crate) phase: Option<String>,
-    /// Only these workspaces, as a glob.
-    #[arg(long, value_name = "GLOB")]
-    pub(crate) workspaces: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KillVerb {
-    /// Stops a scope at once: one call, one person.
-    Engage {
-        #[command(flatten)]
-        scope: KillScope,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-    },
-    /// Lets a scope go on. Must name the epoch that `kill status` shows.
-    Release {
-        #[command(flatten)]
-        scope: KillScope,
-        /// The epoch you saw.
-        #[arg(long)]
-        epoch: i64,
-        /// Why it is safe.
-        #[arg(long)]
-        reason: String,
-    },
-    /// Shows every switch and which workers have applied what.
-    Status,
-    /// Runs a drill on a scope that stops nobody.
-    Drill {
-        /// The pipeline.
-        #[arg(long, default_value = "ingestion_v2")]
-        pipeline: String,
-        /// Why.
-        #[arg(long, default_value = "drill")]
-        reason: String,
     },
 }
 

@@ -9,8 +9,11 @@ use contracts::gate::gate_service_client::GateServiceClient;
 use contracts::gate::signal_service_client::SignalServiceClient;
 use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
 use contracts::rollout::rollout_service_client::RolloutServiceClient;
+use service_kit::identity;
 use service_kit::peers::{Peer, peer};
 use service_kit::propagation::Outgoing;
+use tonic::service::Interceptor as _;
+use tonic::{Request, Status};
 use vocab::{Actor, Role};
 
 use crate::arguments::CommandLine;
@@ -55,6 +58,12 @@ impl Connection {
     pub(crate) fn acting_as(endpoints: &Endpoints, subject: &str, roles: &[&str]) -> Self {
         let roles = roles.iter().filter_map(|role| Role::new(role).ok()).collect();
         Self { endpoints: endpoints.clone(), outgoing: Outgoing::acting_as(subject, roles) }
+    }
+
+    /// Whoever sits at the terminal, as a service would read it from a call.
+    pub(crate) fn actor(&self) -> Result<Actor, Failure> {
+        let request = self.outgoing.clone().call(Request::new(()))?;
+        Ok(identity::actor(request.metadata()).map_err(Status::from)?)
     }
 
     clients! {

@@ -1,12 +1,16 @@
 //! `softlaunch kill`: stopping at once, and letting go on.
 
+mod offline;
+mod status;
+
 use contracts::killswitch as pb;
+use contracts::killswitch::Durability;
 use contracts::killswitch::scope::Kind;
 
 use crate::arguments::{KillScope, KillVerb, Output};
 use crate::connect::Connection;
 use crate::failure::Failure;
-use crate::output::{duration, json, say, short, table, time};
+use crate::output::{duration, json, say, short, time};
 
 const MESSAGE: &str = "softlaunch.killswitch.v1.KillSwitch";
 
@@ -16,18 +20,21 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<(), Failure> {
     match verb {
-        KillVerb::Engage { scope, reason } => {
+        KillVerb::Engage { scope, reason, offline: true, at } => {
+            show(&offline::engage(&read(scope), reason, at, connection).await?, output)
+        }
+        KillVerb::Engage { scope, reason, offline: false, .. } => {
             let (scope, reason) = (Some(read(scope)), reason.clone());
             let request = pb::EngageKillSwitchRequest { scope, reason };
             show(connection.kills()?.engage_kill_switch(request).await?.get_ref(), output)
         }
-        KillVerb::Release { scope, epoch, reason } => {
+        KillVerb::Release { scope, epoch, reason, evidence } => {
             let (scope, reason) = (Some(read(scope)), reason.clone());
-            let request =
-                pb::ReleaseKillSwitchRequest { scope, epoch: *epoch, reason, ..Default::default() };
+            let (epoch, evidence) = (*epoch, evidence.clone());
+            let request = pb::ReleaseKillSwitchRequest { scope, epoch, reason, evidence };
             show(connection.kills()?.release_kill_switch(request).await?.get_ref(), output)
         }
-        KillVerb::Status => status(connection, output).await,
+        KillVerb::Status { watch } => status::run(connection, *watch, output).await,
         KillVerb::Drill { pipeline, reason } => {
             let drill = drill(connection, pipeline, reason).await?;
             if output == Output::Json {
@@ -84,41 +91,6 @@ pub(crate) fn describe_drill(drill: &pb::Drill) {
     ));
 }
 
-async fn status(connection: &Connection, output: Output) -> Result<(), Failure> {
-    let request = pb::ListKillSwitchesRequest { page_size: 1_000, page_token: String::new() };
-    let list = connection.kills()?.list_kill_switches(request).await?.into_inner();
-    if output == Output::Json {
-        return json("softlaunch.killswitch.v1.ListKillSwitchesResponse", &list);
-    }
-    say(format!("Newest epoch {}", list.epoch));
-    let mut switches = table(["Switch", "State", "Epoch", "By", "At", "Why"]);
-    for switch in &list.kill_switches {
-        let drill = if switch.drill { " (drill)" } else { "" };
-        switches.add_row([
-            switch.name.clone(),
-            format!("{}{drill}", short(switch.state().as_str_name())),
-            switch.epoch.to_string(),
-            switch.actor.clone(),
-            time(switch.change_time.as_ref()),
-            switch.reason.clone(),
-        ]);
-    }
-    say(switches);
-    let applied = list.workers.iter().filter(|worker| worker.applied_epoch >= list.epoch).count();
-    say(format!("{applied} of {} connected workers hold the newest epoch", list.workers.len()));
-    let mut workers = table(["Worker", "Pipeline", "Applied", "In"]);
-    for worker in &list.workers {
-        workers.add_row([
-            worker.worker_id.clone(),
-            worker.pipeline.clone(),
-            worker.applied_epoch.to_string(),
-            duration(worker.apply_duration.as_ref()),
-        ]);
-    }
-    say(workers);
-    Ok(())
-}
-
 fn show(switch: &pb::KillSwitch, output: Output) -> Result<(), Failure> {
     if output == Output::Json {
         return json(MESSAGE, switch);
@@ -127,6 +99,23 @@ fn show(switch: &pb::KillSwitch, output: Output) -> Result<(), Failure> {
     say(format!("{}: {state}, epoch {}", switch.name, switch.epoch));
     say(format!("  by {} at {}", switch.actor, time(switch.change_time.as_ref())));
     say(format!("  why {}", switch.reason));
-    say(format!("  {}", switch.durability().as_str_name()));
+    if let Some(pending) = &switch.pending_release {
+        say(format!("  {} asks for its release: another person must confirm it", pending.actor));
+    }
+    match switch.durability() {
+        Durability::Stored => say(format!("  stored, survives {}", switch.survives)),
+        Durability::NotYet => {
+            say("  IN FORCE, NOT STORED YET: the store does not take it; it is tried on and on");
+        }
+        Durability::Unspecified => {}
+    }
+    if let Some(scope) = &switch.scope
+        && scope.kind() == Kind::Workspace
+    {
+        let pattern = &scope.workspace_pattern;
+        say(format!(
+            "  {pattern} is held against no list: where it matches nobody it stops nobody"
+        ));
+    }
     Ok(())
 }
