@@ -1,4 +1,6 @@
--- Appends records to a stream, if it ends where the caller believes.
+#!lua flags=allow-oom
+-- Appends records to a stream, if it ends where the caller believes. Also where Redis is out of
+-- memory: a kill must be stored then, and events are few.
 -- KEYS: the stream; the request's answer.
 -- ARGV: expected version; hash of the record there; digest of the request, or ''; how long to
 -- keep its answer, in ms; then for each record its bytes and its hash.
