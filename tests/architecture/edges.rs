@@ -66,7 +66,7 @@ const TABLE: &[Rule] = &[
 ];
 
 /// The roof: everything may be seen from here.
-const ROOF: &[&str] = &["softlaunch", "softlaunch-tests"];
+const ROOF: &[&str] = &["softlaunch", "softlaunch-tests", "softlaunch-bench"];
 
 const CORES_AND_WORDS: &[&str] =
     &["vocab", "plan", "flag-core", "gate-core", "killswitch-core", "comms-core", "rollout-core"];

@@ -1,0 +1,54 @@
+//! What our services cost beside the least that could be done, in one run:
+//! `cargo run --release -p softlaunch-bench -- kill [fan-out [WATCHERS]|engage|reading]`.
+//!
+//! The machine is shared and noisy, so only ratios count: a measurement and its baseline take
+//! turns, and the median turn of each is compared. Servers are processes of their own.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it found")]
+
+mod bare;
+mod engage;
+mod fan_out;
+mod fleet;
+mod measure;
+mod operator;
+mod process;
+mod product;
+mod reading;
+
+use std::process::ExitCode;
+
+/// What went wrong, as a lowercase fragment.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+const EXIT_USAGE: u8 = 64; // EX_USAGE of sysexits.h.
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Error> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["kill"] => {
+            reading::beside_an_atomic_load().await?;
+            engage::beside_a_bare_append().await?;
+            fan_out::beside_a_bare_broadcast(1_000).await?;
+            fan_out::beside_a_bare_broadcast(10_000).await?;
+        }
+        ["kill", "reading"] => reading::beside_an_atomic_load().await?,
+        ["kill", "engage"] => engage::beside_a_bare_append().await?,
+        ["kill", "fan-out"] => {
+            fan_out::beside_a_bare_broadcast(1_000).await?;
+            fan_out::beside_a_bare_broadcast(10_000).await?;
+        }
+        ["kill", "fan-out", watchers] => {
+            fan_out::beside_a_bare_broadcast(watchers.parse()?).await?;
+        }
+        ["serve", "product", dir] => product::serve(dir).await?,
+        ["serve", "bare"] => bare::serve().await?,
+        _ => {
+            println!("usage: softlaunch-bench kill [fan-out [WATCHERS]|engage|reading]");
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

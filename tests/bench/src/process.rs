@@ -1,0 +1,41 @@
+//! Servers as processes of their own: what they cost is not what the benchmark costs.
+
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::Error;
+
+/// A server of this binary. Gone when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    /// Where it serves, e.g. `http://127.0.0.1:40000`.
+    pub(crate) address: String,
+}
+
+impl Server {
+    /// Starts `softlaunch-bench serve ARGUMENTS`, which prints its address.
+    pub(crate) async fn start(arguments: &[&str]) -> Result<Self, Error> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("serve")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let output = child.stdout.take().ok_or("a server without an output")?;
+        let address = BufReader::new(output).lines().next_line().await?;
+        Ok(Self { child, address: address.ok_or("a server ended at once")? })
+    }
+
+    /// Memory it holds, in KiB.
+    pub(crate) fn resident_kib(&self) -> Result<u64, Error> {
+        let id = self.child.id().ok_or("a server has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let figure = line.and_then(|line| line.split_whitespace().next());
+        Ok(figure.ok_or("a process without memory")?.parse()?)
+    }
+}
