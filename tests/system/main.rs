@@ -5,6 +5,7 @@ mod audit;
 mod cli;
 mod doctor;
 mod journey;
+mod kill;
 mod otlp;
 mod processes;
 mod separate;
