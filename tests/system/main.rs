@@ -7,6 +7,7 @@ mod doctor;
 mod journey;
 mod kill;
 mod otlp;
+mod partition;
 mod processes;
 mod separate;
 mod transfer;
