@@ -5,23 +5,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::killswitch::worker::Breaker;
 use killswitch_core::Scope;
 use service_kit::shutdown::Shutdown;
 use vocab::{Actor, PipelineId, format_duration};
 
 use crate::app::App;
 use crate::settings::BreakerSettings;
-use crate::workers::Worker;
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 const NAMED_MAX: usize = 5; // In the reason; all are counted.
 
 /// A fleet's breakers as they stand.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Standing {
-    connected: usize,
-    open: Vec<String>,
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing {
+    pub(crate) connected: usize,
+    /// The workers whose breakers are open.
+    pub(crate) open: Vec<String>,
 }
 
 /// Since when a pipeline's fleet is open, and whether that has been acted upon.
@@ -44,17 +43,13 @@ impl Fleets {
         Self { settings, open_for, open: BTreeMap::new() }
     }
 
-    /// Looks at the workers at `now`; the pipelines to stop, each with why. Once: not again before
+    /// Looks at the fleets at `now`; the pipelines to stop, each with why. Once: not again before
     /// the fleet has recovered.
-    fn look(&mut self, workers: &[Worker], now: Duration) -> Vec<(String, String)> {
-        let mut fleets = BTreeMap::<String, Standing>::new();
-        for worker in workers.iter().filter(|worker| worker.connected) {
-            let standing = fleets.entry(worker.pipeline.clone()).or_default();
-            standing.connected += 1;
-            if worker.breaker == Breaker::Open {
-                standing.open.push(worker.id.clone());
-            }
-        }
+    fn look(
+        &mut self,
+        mut fleets: BTreeMap<String, Standing>,
+        now: Duration,
+    ) -> Vec<(String, String)> {
         fleets.retain(|_, standing| self.is_open(standing));
         self.open.retain(|pipeline, _| fleets.contains_key(pipeline));
         let mut stop = Vec::new();
@@ -95,7 +90,7 @@ pub(crate) async fn run(app: Arc<App>, mut fleets: Fleets, shutdown: Shutdown) {
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
             let now = app.clock.monotonic();
-            for (pipeline, why) in fleets.look(&app.workers.list(now), now) {
+            for (pipeline, why) in fleets.look(app.workers.fleets(), now) {
                 // Workers that name no pipeline of ours cannot stop one.
                 let Ok(pipeline) = PipelineId::new(&pipeline) else { continue };
                 app.engage(Scope::Pipeline(pipeline), Actor::system("breaker"), why).await;
@@ -110,6 +105,8 @@ pub(crate) async fn run(app: Arc<App>, mut fleets: Fleets, shutdown: Shutdown) {
 
 #[cfg(test)]
 mod tests {
+    use contracts::killswitch::worker::Breaker;
+
     use super::*;
     use crate::workers::Workers;
 
@@ -122,7 +119,7 @@ mod tests {
     }
 
     /// `open` of `count` workers with their breakers open.
-    fn workers(count: usize, open: usize) -> Vec<Worker> {
+    fn workers(count: usize, open: usize) -> BTreeMap<String, Standing> {
         let workers = Workers::new();
         for number in 0..count {
             let id = format!("w{number}");
@@ -130,40 +127,40 @@ mod tests {
             let state = if number < open { Breaker::Open } else { Breaker::HalfOpen };
             workers.breaker(connection, state, Duration::ZERO);
         }
-        workers.list(Duration::ZERO)
+        workers.fleets()
     }
 
     #[test]
     fn half_of_the_fleet_open_for_long_enough_stops_the_pipeline_once() {
         let mut fleets = fleets();
         let broken = workers(4, 2);
-        assert!(fleets.look(&broken, Duration::ZERO).is_empty());
-        assert!(fleets.look(&broken, MINUTE * 5 - Duration::from_millis(1)).is_empty());
-        let stop = fleets.look(&broken, MINUTE * 5);
+        assert!(fleets.look(broken.clone(), Duration::ZERO).is_empty());
+        assert!(fleets.look(broken.clone(), MINUTE * 5 - Duration::from_millis(1)).is_empty());
+        let stop = fleets.look(broken.clone(), MINUTE * 5);
         let why = "circuit breakers open for 5m: 2 of 4 connected workers (w0, w1)";
         assert_eq!(stop, [("ingestion_v2".to_owned(), why.to_owned())]);
-        assert!(fleets.look(&broken, MINUTE * 60).is_empty());
+        assert!(fleets.look(broken.clone(), MINUTE * 60).is_empty());
         // Recovered in between it may act again.
-        assert!(fleets.look(&workers(4, 1), MINUTE * 61).is_empty());
-        assert!(fleets.look(&broken, MINUTE * 62).is_empty());
-        assert_eq!(fleets.look(&broken, MINUTE * 67).len(), 1);
+        assert!(fleets.look(workers(4, 1), MINUTE * 61).is_empty());
+        assert!(fleets.look(broken.clone(), MINUTE * 62).is_empty());
+        assert_eq!(fleets.look(broken, MINUTE * 67).len(), 1);
     }
 
     #[test]
     fn too_few_workers_or_too_few_of_them_conclude_nothing() {
         for few in [workers(2, 2), workers(5, 2)] {
             let mut fleets = fleets();
-            assert!(fleets.look(&few, Duration::ZERO).is_empty());
-            assert!(fleets.look(&few, MINUTE * 60).is_empty());
+            assert!(fleets.look(few.clone(), Duration::ZERO).is_empty());
+            assert!(fleets.look(few, MINUTE * 60).is_empty());
         }
     }
 
     #[test]
     fn a_recovery_in_between_starts_the_time_anew() {
         let mut fleets = fleets();
-        fleets.look(&workers(4, 4), Duration::ZERO);
-        fleets.look(&workers(4, 0), MINUTE * 3);
-        fleets.look(&workers(4, 4), MINUTE * 4);
-        assert!(fleets.look(&workers(4, 4), MINUTE * 6).is_empty());
+        fleets.look(workers(4, 4), Duration::ZERO);
+        fleets.look(workers(4, 0), MINUTE * 3);
+        fleets.look(workers(4, 4), MINUTE * 4);
+        assert!(fleets.look(workers(4, 4), MINUTE * 6).is_empty());
     }
 }

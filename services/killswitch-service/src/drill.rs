@@ -45,13 +45,18 @@ impl App {
             ramp: Duration::ZERO,
         };
         self.release(scope, actor.clone(), resume).await?;
+        let completed = self.clock.now();
+        let told = self.in_force.told();
+        let rules = told.stored.state.switches.rules(pipeline.as_str());
+        let valid = rules.map(|rules| rules.drill_valid).filter(|valid| !valid.is_zero());
         let drill = pb::Drill {
             pipeline: pipeline.to_string(),
             worker_count: i32::try_from(connections.len()).unwrap_or(i32::MAX),
             applied_count: i32::try_from(applied).unwrap_or(i32::MAX),
             apply_duration_max: slowest.try_into().ok(),
-            complete_time: Some(wire_time(self.clock.now())),
+            complete_time: Some(wire_time(completed)),
             passed: !connections.is_empty() && applied == connections.len(),
+            expire_time: valid.map(|valid| wire_time(completed.plus(valid))),
         };
         let command = command(&self.clock, actor, reason, None);
         self.replica

@@ -7,6 +7,7 @@ use std::time::Duration;
 use contracts::killswitch::worker::Breaker;
 use tokio::sync::watch;
 
+use crate::breaker::Standing;
 use crate::propagation::{Change, Propagation};
 
 const WORKERS_MAX: usize = 20_000; // Bounds memory; a worker is one process.
@@ -33,6 +34,8 @@ pub(crate) struct Worker {
 struct Known {
     by_connection: BTreeMap<u64, Worker>,
     next: u64,
+    /// How many of them have gone.
+    gone: usize,
     changes: VecDeque<Change>,
 }
 
@@ -57,7 +60,16 @@ impl Worker {
 impl Known {
     /// Forgets those that have gone and may not work on any more.
     fn prune(&mut self, now: Duration) {
-        self.by_connection.retain(|_, worker| worker.connected || worker.gone_at() > now);
+        self.keep(|worker| worker.gone_at() > now);
+    }
+
+    /// Of those that have gone, keeps these. With nobody gone there is nothing to look through.
+    fn keep(&mut self, kept: impl Fn(&Worker) -> bool) {
+        if self.gone > 0 {
+            self.by_connection.retain(|_, worker| worker.connected || kept(worker));
+            let connected = self.by_connection.values().filter(|worker| worker.connected);
+            self.gone = self.by_connection.len() - connected.count();
+        }
     }
 
     fn worker(&mut self, connection: u64) -> Option<&mut Worker> {
@@ -83,7 +95,7 @@ impl Workers {
         if known.by_connection.len() >= WORKERS_MAX {
             return Err(TooMany);
         }
-        known.by_connection.retain(|_, worker| worker.connected || worker.id != id);
+        known.keep(|worker| worker.id != id);
         let connection = known.next;
         known.next += 1;
         let worker = Worker {
@@ -108,6 +120,7 @@ impl Workers {
         if let Some(worker) = known.worker(connection) {
             worker.connected = false;
             worker.touched_at = now;
+            known.gone += 1;
         }
         known.prune(now);
         drop(known);
@@ -175,6 +188,25 @@ impl Workers {
         let mut known = self.lock();
         known.prune(now);
         known.by_connection.values().cloned().collect()
+    }
+
+    /// How the breakers of each pipeline's connected workers stand.
+    pub(crate) fn fleets(&self) -> BTreeMap<String, Standing> {
+        let mut fleets = BTreeMap::<String, Standing>::new();
+        let known = self.lock();
+        for worker in known.by_connection.values().filter(|worker| worker.connected) {
+            // Looked up first: a name is copied once for a fleet, not for each of its workers.
+            if !fleets.contains_key(&worker.pipeline) {
+                fleets.insert(worker.pipeline.clone(), Standing::default());
+            }
+            if let Some(standing) = fleets.get_mut(&worker.pipeline) {
+                standing.connected += 1;
+                if worker.breaker == Breaker::Open {
+                    standing.open.push(worker.id.clone());
+                }
+            }
+        }
+        fleets
     }
 
     /// How far an epoch has got.

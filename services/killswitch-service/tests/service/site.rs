@@ -22,6 +22,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status, Streaming};
 
 pub(crate) const PIPELINE: &str = "ingestion_v2";
+pub(crate) const DRILL_VALID_S: i64 = 3_600;
 pub(crate) const REASON: &str = "errors rise";
 
 /// The service, running.
@@ -102,7 +103,13 @@ impl Service {
         let lease_duration = Some(prost_types::Duration { seconds: lease_s, nanos: 0 });
         let policy = Some(pb::Policy { lease_duration, ..pb::Policy::default() });
         let pipeline = PIPELINE.to_owned();
-        let rules = pb::Rules { pipeline, generation: 1, policy, ..pb::Rules::default() };
+        let rules = pb::Rules {
+            pipeline,
+            generation: 1,
+            policy,
+            drill_valid_duration: Some(prost_types::Duration { seconds: DRILL_VALID_S, nanos: 0 }),
+            ..pb::Rules::default()
+        };
         let request = by("rollout", pb::ApplyKillSwitchRulesRequest { rules: Some(rules) });
         self.client.clone().apply_kill_switch_rules(request).await.unwrap();
     }

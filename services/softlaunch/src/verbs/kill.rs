@@ -89,6 +89,9 @@ pub(crate) fn describe_drill(drill: &pb::Drill) {
     say(format!(
         "Drill {outcome}: {applied} of {workers} workers applied it, the slowest in {slowest}."
     ));
+    if drill.expire_time.is_some() {
+        say(format!("  It counts until {}.", time(drill.expire_time.as_ref())));
+    }
 }
 
 fn show(switch: &pb::KillSwitch, output: Output) -> Result<(), Failure> {
