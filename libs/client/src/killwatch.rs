@@ -11,6 +11,7 @@ mod stream;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contracts::killswitch::worker::Breaker as WireBreaker;
 use killswitch_core::{Policy, Target};
@@ -32,6 +33,9 @@ pub struct WatchOptions {
     /// What to do in silence, until the service says what the pipeline's plan wants. Where it does
     /// not fail closed, the last state is kept for an hour at most.
     pub policy: Policy,
+    /// How long a word is trusted at most, whatever policy the service tells; no bound where
+    /// `None`.
+    pub trust_max: Option<Duration>,
     /// Where to keep the highest state, of one process alone; nothing is kept where `None`. No
     /// epoch is acknowledged before it is kept.
     pub state_file: Option<PathBuf>,

@@ -130,6 +130,7 @@ impl Client {
                 worker_id,
                 pipeline: options.pipeline.clone(),
                 policy: options.policy,
+                trust_max: None,
                 state_file: options.state_file,
             },
         )?;

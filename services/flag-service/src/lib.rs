@@ -57,6 +57,7 @@ pub async fn serve(
             worker_id: format!("flag-service-{}", uuid::Uuid::new_v4()),
             pipeline: "all".to_owned(),
             policy: Policy { stale_after: durations.stale_after, fail_closed: true },
+            trust_max: Some(durations.stale_after),
             state_file: None,
         },
     )

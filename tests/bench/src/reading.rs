@@ -32,6 +32,7 @@ pub(crate) async fn beside_an_atomic_load() -> Result<(), Error> {
             worker_id: "bench".to_owned(),
             pipeline: PIPELINE.to_owned(),
             policy: POLICY,
+            trust_max: None,
             state_file: None,
         },
     )?;

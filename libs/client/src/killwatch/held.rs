@@ -20,6 +20,7 @@ pub(super) struct Held {
     view: View,
     trust: Trust,
     told_nothing: Trust,
+    trust_max: Option<Duration>,
     generation: u64,
     path: Option<PathBuf>,
     saver: Option<Saver>,
@@ -44,9 +45,10 @@ impl Held {
                 Remembered::Damaged
             }
         };
-        let trust = Trust::of(options.policy);
+        let trust = Trust::of(options.policy).at_most(options.trust_max);
         let path = options.state_file.clone();
-        let held = Self { view, trust, told_nothing: trust, generation: 0, path, saver: None };
+        let (told_nothing, trust_max) = (trust, options.trust_max);
+        let held = Self { view, trust, told_nothing, trust_max, generation: 0, path, saver: None };
         (held, remembered)
     }
 
@@ -81,7 +83,7 @@ impl Held {
         now: Duration,
     ) -> u64 {
         if let Some(policy) = policy {
-            self.trust = Trust::read(policy, self.told_nothing);
+            self.trust = Trust::read(policy, self.told_nothing).at_most(self.trust_max);
         }
         let epoch = unsigned(state.epoch);
         let engaged = state.engaged.iter().map(engaged).collect();

@@ -39,6 +39,12 @@ impl Trust {
         Self { lease, good_for }
     }
 
+    /// The same, and nothing trusted for longer than `bound`.
+    pub(super) fn at_most(self, bound: Option<Duration>) -> Self {
+        let bound = bound.unwrap_or(Duration::MAX);
+        Self { lease: self.lease.min(bound), good_for: self.good_for.min(bound) }
+    }
+
     /// How often to renew: two more tries fit into what is left of a lease.
     pub(super) fn interval(self) -> Duration {
         (self.lease / 3).max(INTERVAL_MIN)
@@ -133,6 +139,15 @@ mod tests {
         assert_eq!(good_for(&wire(OnStale::FailStatic, lease, None)), lease);
         let told_nothing = Policy { stale_after: SECOND, fail_closed: false };
         assert_eq!(Trust::of(told_nothing).good_for, STATIC_MAX);
+    }
+
+    #[test]
+    fn a_process_may_trust_less_than_it_is_told_to_and_never_more() {
+        let told = Trust { lease: SECOND * 5, good_for: SECOND * 60 };
+        let strict = Trust { lease: SECOND * 2, good_for: SECOND * 2 };
+        assert_eq!(told.at_most(Some(SECOND * 2)), strict);
+        assert_eq!(told.at_most(Some(SECOND * 99)), told);
+        assert_eq!(told.at_most(None), told);
     }
 
     #[test]
