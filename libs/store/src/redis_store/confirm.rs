@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub(super) const CONFIRM_TIMEOUT: Duration = Duration::from_secs(2);
 const MARK_KEPT_MS: u64 = 60_000;
 
-/// How long each of the questions of one confirmation waits; together [`CONFIRM_TIMEOUT`]. A
+/// How long each question waits where replicas' disks are asked; together [`CONFIRM_TIMEOUT`]. A
 /// replica that is asked before its fsync is over says so, and nothing more for a second, unless it
 /// is asked again. Questions behind the one that was answered with yes cost nothing.
 const PATIENCE_MS: [u64; 9] = [5, 10, 20, 40, 80, 160, 320, 640, 725];
@@ -77,7 +77,9 @@ impl Live {
         let replicas = u64::from(wanted.replicas);
         let mut asking = redis::pipe();
         asking.cmd("SET").arg(mark(key)).arg("").arg("PX").arg(MARK_KEPT_MS);
-        for patience_ms in PATIENCE_MS {
+        let once = [CONFIRM_TIMEOUT.as_millis().try_into().unwrap_or(u64::MAX)];
+        let again = wanted.on_disk && replicas > 0;
+        for patience_ms in if again { &PATIENCE_MS[..] } else { &once[..] } {
             if wanted.on_disk {
                 asking.cmd("WAITAOF").arg(1).arg(replicas).arg(patience_ms);
             } else {
