@@ -124,7 +124,7 @@ pub(crate) fn change(tag: &str, request_id: &str, etag: &str) -> flag_pb::Update
     }
 }
 
-/// Engages a switch whose scope and reason hold `tag`.
+/// Engages a switch whose scope and reason hold `tag`; `UNAVAILABLE` while it is not stored.
 pub(crate) async fn engage(addresses: &Addresses, tag: &str) -> Result<i64, Status> {
     let mut scope = kill_pb::Scope {
         pipeline: PIPELINE.to_owned(),
@@ -135,7 +135,11 @@ pub(crate) async fn engage(addresses: &Addresses, tag: &str) -> Result<i64, Stat
     let request =
         kill_pb::EngageKillSwitchRequest { scope: Some(scope), reason: format!("because {tag}") };
     let mut kills = KillSwitchServiceClient::new(addresses.channel("killswitch"));
-    Ok(kills.engage_kill_switch(ask(ADA, request)).await?.into_inner().epoch)
+    let engaged = kills.engage_kill_switch(ask(ADA, request)).await?.into_inner();
+    if engaged.durability() == kill_pb::Durability::NotYet {
+        return Err(Status::unavailable("in force, and not stored yet")); // Says so itself.
+    }
+    Ok(engaged.epoch)
 }
 
 /// A batch of [`BATCH`] uploads that went well just now.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use contracts::killswitch::KillSwitchEvent;
+use contracts::killswitch::kill_switch_event::Kind;
+use prost::Message as _;
 use softlaunch_tests::{Action, Call, History, Outcome, Recorder, check_register};
+use store::Record;
 use test_kit::eventually;
 use tokio::task::JoinSet;
 
@@ -96,11 +100,13 @@ async fn judge(installation: &mut Installation, history: &History, faults: usize
         (Duty::Attest, "gate", "CriterionAttested"),
     ] {
         let calls = history.about(duty.target());
-        let there = tagged(&truth::records(&store, stream).await, kind, &calls);
+        let records = truth::records(&store, stream).await;
+        let mut there = tagged(&records, kind, &calls);
         assert!(!there.is_empty(), "no {kind} at all");
         once(&calls, &there);
         if duty == Duty::Kill {
-            // Nothing else is in that stream, so that an epoch is a version.
+            // What is answered is the epoch.
+            there.iter_mut().for_each(|(version, _)| *version = epoch(&records, *version));
             check_register(&calls, &there).unwrap_or_else(|why| panic!("LINEAR: {why}"));
         }
     }
@@ -114,6 +120,14 @@ async fn judge(installation: &mut Installation, history: &History, faults: usize
     journal.insert(0, (created, String::new()));
     let calls = with_creation(&calls, created);
     check_register(&calls, &journal).unwrap_or_else(|why| panic!("LINEAR: {why}"));
+}
+
+/// The epoch of the kill in the record of that version.
+fn epoch(records: &[Record], version: u64) -> u64 {
+    let record = records.iter().find(|record| record.version == version).expect("it was found");
+    let event = KillSwitchEvent::decode(record.payload.as_slice()).expect("it is an event");
+    let Some(Kind::Engaged(engaged)) = event.kind else { panic!("{} is no kill", record.kind) };
+    u64::try_from(engaged.epoch).expect("an epoch is not negative")
 }
 
 /// The calls on the flag, and the one that created it before any other began.
