@@ -211,10 +211,9 @@ impl<S: Projection> Replica<S> {
         command: &Command,
         mut decide: impl FnMut(&S, Version) -> Result<Vec<Draft>, E>,
     ) -> Result<Executed<S>, WriteError<E>> {
-        let _one_at_a_time = self.writing.lock().await;
-        if let Some(request) = &command.request
-            && let Some(first) = self.journal.find(&self.stream, request).await?
-        {
+        let one_at_a_time = self.writing.lock().await;
+        if let Some(first) = self.first_answer(command).await? {
+            drop(one_at_a_time); // Folding a long stream anew holds up nobody else.
             return Ok(self.as_then(first).await?);
         }
         for _attempt in 0..ATTEMPTS_MAX {
@@ -227,14 +226,27 @@ impl<S: Projection> Replica<S> {
                     continue; // Decided on a state that was over.
                 }
             }
-            let drafts = decided.map_err(WriteError::Refused)?;
+            let drafts = match decided {
+                Ok(drafts) => drafts,
+                // What stands in its way may be what it did itself, over another replica.
+                Err(refusal) => match self.first_answer(command).await? {
+                    Some(first) => {
+                        drop(one_at_a_time);
+                        return Ok(self.as_then(first).await?);
+                    }
+                    None => return Err(WriteError::Refused(refusal)),
+                },
+            };
             if nothing && command.request.is_none() {
                 // Another replica may have written what this is answered from a moment ago.
                 self.journal.settle(&self.stream).await?;
                 return Ok(Executed { snapshot, records: Vec::new() });
             }
             match self.journal.append(&self.stream, &append(command, &snapshot, drafts)).await {
-                Ok(appended) if appended.repeated => return Ok(self.as_then(appended).await?),
+                Ok(appended) if appended.repeated => {
+                    drop(one_at_a_time);
+                    return Ok(self.as_then(appended).await?);
+                }
                 Ok(appended) => {
                     self.catch_up_with(&appended.records).await?;
                     return Ok(Executed { snapshot: self.snapshot(), records: appended.records });
@@ -248,6 +260,13 @@ impl<S: Projection> Replica<S> {
             }
         }
         Err(WriteError::Contended)
+    }
+
+    async fn first_answer(&self, command: &Command) -> Result<Option<Appended>, AppendError> {
+        match &command.request {
+            Some(request) => self.journal.find(&self.stream, request).await,
+            None => Ok(None),
+        }
     }
 
     /// The answer of a request carried out before: with the state as it was right after, which

@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const CASES: u32 = 16; // Each is tens of round trips.
 
-on_both_stores!(
+on_every_store!(
     a_batch_is_counted_once_also_after_opening_again,
     a_batch_id_with_other_contents_is_neither_counted_nor_a_duplicate,
     a_batch_raced_by_itself_is_counted_once,

@@ -10,7 +10,7 @@ use crate::site::{Site, append, append_at, fill, head_at, request, stream};
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(50);
 
-on_both_stores!(
+on_every_store!(
     an_append_behind_another_version_than_the_head_is_refused_and_changes_nothing,
     of_racing_appenders_at_most_one_wins_each_version,
     records_are_numbered_without_gaps_and_each_holds_the_hash_of_the_one_before,

@@ -10,7 +10,7 @@ use crate::site::Site;
 const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(50);
 
-on_both_stores!(
+on_every_store!(
     of_racing_holders_one_gets_the_lease,
     a_renewal_keeps_the_fence_and_a_new_holder_raises_it,
     a_lease_that_ran_out_can_be_taken,

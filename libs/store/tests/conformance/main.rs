@@ -5,7 +5,7 @@
 
 /// Runs each rule on a store of its own: embedded, on Redis, on Valkey where there is one, and on
 /// a cluster, emptied before each rule since it is dear to start.
-macro_rules! on_both_stores {
+macro_rules! on_every_store {
     ($($rule:ident),+ $(,)?) => {
         mod embedded {
             $(

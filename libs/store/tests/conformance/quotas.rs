@@ -6,7 +6,7 @@ use vocab::{UploadId, WorkspaceId};
 
 use crate::site::Site;
 
-on_both_stores!(
+on_every_store!(
     of_fifty_concurrent_uploads_exactly_ten_are_granted_a_limit_of_ten,
     the_same_upload_takes_once,
     what_is_released_can_be_taken_again,

@@ -68,21 +68,6 @@ async fn acknowledged_appends_survive_a_kill_in_the_middle_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_went_back_is_lost_data_and_not_a_conflict() {
-    let mut site = Site::redis().await;
-    let store = site.open().await;
-    let replica = replica(&store).await;
-    say(&replica, "one").await.unwrap();
-    say(&replica, "two").await.unwrap();
-    let mut redis = connect(site.server()).await;
-    let () = redis::cmd("FLUSHALL").query_async(&mut redis).await.unwrap();
-    eventually("the replica notices", async || !replica.is_connected()).await;
-    assert_eq!(replica.snapshot().state.0, ["one", "two"]);
-    let lost = say(&replica, "three").await.unwrap_err();
-    assert!(lost.to_string().contains("lost data"), "{lost}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_refuses_writes_is_unavailable_and_nothing_is_half_written() {
     let mut site = Site::redis().await;
     let journal = site.open().await.journal;

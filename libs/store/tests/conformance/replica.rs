@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use store::{Command, Draft, Executed, Projection, Record, Replica, Store, WriteError};
 use test_kit::eventually;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use vocab::{Actor, Timestamp};
 
 use crate::site::{Site, request, stream};
 
-on_both_stores!(
+on_every_store!(
     racing_replicas_converge_on_the_fold_of_the_journal,
     a_repeated_request_returns_its_first_answer_and_decides_nothing,
+    a_request_carried_out_elsewhere_meanwhile_is_not_refused_for_what_it_did,
     a_request_with_nothing_to_do_has_nothing_to_do_for_ever,
     a_replica_behind_neither_refuses_nor_ignores_on_what_is_over,
     a_refusal_writes_nothing,
@@ -106,6 +108,25 @@ async fn a_repeated_request_returns_its_first_answer_and_decides_nothing(site: &
     command.request = Some(request("r1", "other contents"));
     let refused = one.execute(&command, decide).await;
     assert!(matches!(&refused, Err(WriteError::RequestReused(id)) if id == "r1"), "{refused:?}");
+}
+
+async fn a_request_carried_out_elsewhere_meanwhile_is_not_refused_for_what_it_did(site: &Site) {
+    let store = site.open().await;
+    let (one, two) = (replica(&store).await, replica(&store).await);
+    let mut once = command();
+    once.request = Some(request("r1", "contents"));
+    let mut elsewhere = None;
+    let refused_each_time = |_log: &Log, _| -> Result<Vec<Draft>, &str> {
+        elsewhere.get_or_insert_with(|| {
+            let decide = |_log: &Log, _| Ok::<_, Infallible>(draft("once"));
+            let doing = two.execute(&once, decide);
+            tokio::task::block_in_place(|| Handle::current().block_on(doing)).unwrap()
+        });
+        Err("it is there already")
+    };
+    let answer = one.execute(&once, refused_each_time).await.unwrap();
+    assert_eq!(answer.records, elsewhere.unwrap().records);
+    assert_eq!(answer.snapshot.version, 1);
 }
 
 async fn a_request_with_nothing_to_do_has_nothing_to_do_for_ever(site: &Site) {

@@ -10,7 +10,7 @@ use crate::site::{Site, append, append_at, fill, request, stream};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-on_both_stores!(
+on_every_store!(
     what_is_taken_out_is_what_an_empty_store_becomes,
     nothing_is_put_into_a_store_that_keeps_something,
 );
