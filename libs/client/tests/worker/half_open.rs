@@ -25,15 +25,21 @@ async fn behind(platform: &Platform, proxy: &Proxy) -> Client {
     worker
 }
 
-/// Swallows as `fault` says; the worker has to come back by itself, over another connection, and
-/// to hear then what it missed.
-async fn comes_back_after(fault: impl FnOnce(&Proxy), lease: Duration) {
+/// A service that gives such leases, a network, and a worker behind it that admits.
+async fn started(lease: Duration) -> (Platform, Proxy, Client) {
     let platform = Platform::start().await;
     platform.kills.lease(policy(OnStale::FailClosed, lease));
     platform.kills.say(0, Vec::new());
     platform.kills.beat(HEARTBEAT);
     let proxy = Proxy::start(platform.address.port()).await;
     let worker = behind(&platform, &proxy).await;
+    (platform, proxy, worker)
+}
+
+/// Swallows as `fault` says; the worker has to come back by itself, over another connection, and
+/// to hear then what it missed.
+async fn comes_back_after(fault: impl FnOnce(&Proxy), lease: Duration) {
+    let (platform, proxy, worker) = started(lease).await;
     let (hellos, connections) =
         (platform.kills.hellos().len(), platform.kills.talk().connections.len());
     fault(&proxy);
@@ -60,12 +66,7 @@ async fn silence_both_ways_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_of_the_service_is_noticed_while_it_hears_the_worker() {
-    let platform = Platform::start().await;
-    platform.kills.lease(policy(OnStale::FailClosed, LEASE));
-    platform.kills.say(0, Vec::new());
-    platform.kills.beat(HEARTBEAT);
-    let proxy = Proxy::start(platform.address.port()).await;
-    let worker = behind(&platform, &proxy).await;
+    let (platform, proxy, worker) = started(LEASE).await;
     let connections = platform.kills.talk().connections.len();
     proxy.swallow_answers();
     platform.kills.say(1, vec![engaged(1, Some(scope(Kind::Global)))]);
@@ -81,12 +82,7 @@ async fn silence_of_the_service_is_noticed_while_it_hears_the_worker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_does_not_hear_the_worker_is_noticed_while_its_heartbeats_arrive() {
-    let platform = Platform::start().await;
-    platform.kills.lease(policy(OnStale::FailClosed, LEASE));
-    platform.kills.say(0, Vec::new());
-    platform.kills.beat(HEARTBEAT);
-    let proxy = Proxy::start(platform.address.port()).await;
-    let worker = behind(&platform, &proxy).await;
+    let (platform, proxy, worker) = started(LEASE).await;
     let (connections, forwarded) = (platform.kills.talk().connections.len(), proxy.forwarded());
     proxy.swallow_requests();
     eventually("its lease is over", async || deferred(&worker, "ws-1").await).await;
