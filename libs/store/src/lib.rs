@@ -1,7 +1,7 @@
 //! Where everything that must survive is kept: journal, counters, quotas, leases.
 //!
 //! One set of traits, two implementations: an embedded database for one process, and Redis for
-//! any number of replicas. Both pass the same conformance suite.
+//! any number of replicas. All pass the same conformance suite.
 //!
 //! **Invariant:** what is acknowledged is on disk. An append, a counted batch or a taken quota
 //! returns only after the store has made it durable; nothing here decides anything.
@@ -20,6 +20,7 @@ mod redis_store;
 mod replica;
 #[cfg(feature = "seeded-bugs")]
 pub mod seeded;
+mod snapshot;
 mod transfer;
 
 use std::sync::Arc;
@@ -33,7 +34,8 @@ pub use open::{Clock, Location, Options, TlsFiles};
 pub use quotas::{Quota, Quotas, Taken};
 pub use record::{Draft, Hash, Record, StreamName, Version};
 pub use redis_store::RedisAddress;
-pub use replica::{Command, Condition, Executed, Projection, Replica, Snapshot, WriteError};
+pub use replica::{Command, Condition, Executed, Replica, WriteError};
+pub use snapshot::{Projection, Snapshot};
 pub use transfer::{Import, Item};
 
 /// A store, opened. Cheap to clone.
