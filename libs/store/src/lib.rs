@@ -1,10 +1,10 @@
 //! Where everything that must survive is kept: journal, counters, quotas, leases.
 //!
 //! One set of traits, two implementations: an embedded database for one process, and Redis for
-//! any number of replicas. All pass the same conformance suite.
+//! any number of replicas of a service. Both pass the same conformance suite.
 //!
-//! **Invariant:** what is acknowledged is on disk. An append, a counted batch or a taken quota
-//! returns only after the store has made it durable; nothing here decides anything.
+//! **Invariant:** what is acknowledged is as durable as promised ([`Promise`]). An append, a counted
+//! batch or a taken quota returns only then; nothing here decides anything.
 
 mod chain;
 mod counters;
