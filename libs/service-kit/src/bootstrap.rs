@@ -90,6 +90,9 @@ pub async fn run<S: ServiceSettings>(
         Err(error) => return fail(name, &error, EXIT_USAGE),
     };
     tracing::info!(service = name, version = env!("CARGO_PKG_VERSION"), "starting");
+    if let Some(page) = telemetry.metrics_page() {
+        tracing::info!("metrics are shown at http://{page}/metrics");
+    }
     let outcome = service(settings).await;
     let code = match &outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -35,8 +35,10 @@ pub struct TelemetrySettings {
     pub log_format: LogFormat,
     /// What is logged, e.g. `info` or `info,tonic=warn`.
     pub log_filter: String,
-    /// Where spans go over OTLP/gRPC, e.g. `http://127.0.0.1:4317`; nowhere where empty.
+    /// Where spans and metrics go over OTLP/gRPC, e.g. `http://127.0.0.1:4317`; nowhere where empty.
     pub otlp_endpoint: String,
+    /// Where metrics are shown as a page for Prometheus, e.g. `127.0.0.1:9464`; nowhere where empty.
+    pub metrics_address: String,
 }
 
 /// How log lines look.

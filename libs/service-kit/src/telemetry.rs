@@ -1,6 +1,8 @@
-//! Logs to standard error, spans to OpenTelemetry over OTLP/gRPC where an endpoint is set.
+//! Logs to standard error, spans and metrics to OpenTelemetry over OTLP/gRPC where an endpoint is set,
+//! metrics to a page for Prometheus where an address is.
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
@@ -11,12 +13,14 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
+use crate::metrics::Metrics;
 use crate::settings::{LogFormat, TelemetrySettings};
 
-/// Keeps telemetry running; flushes spans when it ends.
+/// Keeps telemetry running; flushes spans and metrics when it ends.
 #[derive(Debug)]
 pub struct Telemetry {
     provider: Option<SdkTracerProvider>,
+    metrics: Option<Metrics>,
 }
 
 /// What telemetry could not be set up with.
@@ -31,6 +35,9 @@ pub enum TelemetryError {
     /// The exporter cannot be built.
     #[error("telemetry.otlp_endpoint: {0}")]
     Exporter(String),
+    /// The page of metrics cannot be shown.
+    #[error("telemetry.metrics_address: {0}")]
+    Page(String),
     /// A subscriber is set already.
     #[error("telemetry is set up already")]
     Twice,
@@ -53,18 +60,20 @@ impl Telemetry {
             }
         };
         let logs = logs.with_filter(filter);
+        let resource = Resource::builder().with_service_name(service.to_owned()).build();
+        let metrics =
+            Metrics::start(&resource, &settings.otlp_endpoint, &settings.metrics_address)?;
         if settings.otlp_endpoint.is_empty() {
             let spans = tracing_opentelemetry::layer().with_filter(own_spans());
             let registry = Registry::default().with(logs).with(spans);
             registry.try_init().map_err(|_e| TelemetryError::Twice)?;
-            return Ok(Self { provider: None });
+            return Ok(Self { provider: None, metrics });
         }
         let exporter = SpanExporter::builder()
             .with_tonic()
             .with_endpoint(&settings.otlp_endpoint)
             .build()
             .map_err(|error| TelemetryError::Exporter(error.to_string()))?;
-        let resource = Resource::builder().with_service_name(service.to_owned()).build();
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
             .with_resource(resource)
@@ -74,16 +83,29 @@ impl Telemetry {
             .with_filter(own_spans());
         let registry = Registry::default().with(logs).with(spans);
         registry.try_init().map_err(|_e| TelemetryError::Twice)?;
-        Ok(Self { provider: Some(provider) })
+        Ok(Self { provider: Some(provider), metrics })
+    }
+
+    /// Where metrics are shown, if anywhere.
+    #[must_use]
+    pub fn metrics_page(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(Metrics::page)
     }
 
     /// Sends what is left. Best effort: ending never waits long for a collector.
     pub async fn flush(self) {
-        if let Some(provider) = self.provider {
-            let ended = tokio::task::spawn_blocking(move || provider.shutdown()).await;
-            if let Ok(Err(error)) = ended {
+        let flushing = tokio::task::spawn_blocking(move || {
+            if let Some(provider) = self.provider
+                && let Err(error) = provider.shutdown()
+            {
                 tracing::debug!(%error, "some spans were not sent");
             }
+            if let Some(metrics) = self.metrics {
+                metrics.shut_down();
+            }
+        });
+        if flushing.await.is_err() {
+            tracing::debug!("telemetry ended early");
         }
     }
 }

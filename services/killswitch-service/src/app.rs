@@ -17,6 +17,7 @@ use vocab::Actor;
 
 use crate::error::{DOMAIN, Refused};
 use crate::in_force::InForce;
+use crate::metrics::Metrics;
 use crate::settings::Timing;
 use crate::state::{State, draft_of};
 use crate::workers::Workers;
@@ -30,6 +31,7 @@ pub(crate) struct App {
     pub(crate) timing: Timing,
     pub(crate) shutdown: Shutdown,
     pub(crate) workers: Workers,
+    pub(crate) metrics: Metrics,
 }
 
 type Done = Result<Executed<State>, WriteError<Refused>>;

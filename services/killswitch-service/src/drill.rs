@@ -65,6 +65,7 @@ impl App {
             })
             .await
             .map_err(|error| refused(DOMAIN, error))?;
+        self.metrics.drilled(&drill);
         Ok(drill)
     }
 

@@ -120,6 +120,11 @@ impl InForce {
 }
 
 impl Told {
+    /// How many switches are engaged.
+    pub(crate) fn engaged_count(&self) -> usize {
+        self.engaged.len()
+    }
+
     fn of(stored: Snapshot<State>, provisional: Provisional, survives: &str) -> Self {
         let switches = &stored.state.switches;
         let engaged = provisional.engaged(switches).map(|switch| {

@@ -11,6 +11,7 @@ mod convert;
 mod drill;
 mod error;
 mod in_force;
+mod metrics;
 pub mod offline;
 mod propagation;
 mod settings;
@@ -33,6 +34,7 @@ use crate::api::Api;
 use crate::app::App;
 use crate::breaker::Fleets;
 use crate::in_force::InForce;
+use crate::metrics::Metrics;
 pub use crate::settings::{
     BreakerSettings, DrillSettings, EngageSettings, PolicySettings, ReleaseSettings, Settings,
     WatchSettings,
@@ -62,7 +64,9 @@ pub async fn serve(
         timing,
         shutdown: shutdown.clone(),
         workers: Workers::new(),
+        metrics: Metrics::new(),
     });
+    metrics::observe(&app);
     run_loops(&app, settings.breaker, &shutdown);
     let router = server::with_health_and_reflection(
         server::hardened(),

@@ -152,7 +152,9 @@ async fn listen(
         match request.message {
             Some(Message::Acknowledgement(acknowledgement)) => {
                 let epoch = acknowledged(app, acknowledgement.epoch)?;
-                app.workers.acknowledged(connection, epoch, now);
+                if let Some(applied) = app.workers.acknowledged(connection, epoch, now) {
+                    app.metrics.applied(applied);
+                }
             }
             Some(Message::Renewal(renewal)) => {
                 app.workers.heard(connection, now);

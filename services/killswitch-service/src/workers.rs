@@ -163,7 +163,15 @@ impl Workers {
         }
     }
 
-    pub(crate) fn acknowledged(&self, connection: u64, epoch: u64, now: Duration) {
+    /// Notes what a worker has applied. Returns how long it took from the newest change that is
+    /// acknowledged by this, if it is news.
+    pub(crate) fn acknowledged(
+        &self,
+        connection: u64,
+        epoch: u64,
+        now: Duration,
+    ) -> Option<Duration> {
+        let mut newest = None;
         let mut known = self.lock();
         let Known { by_connection, changes, .. } = &mut *known;
         if let Some(worker) = by_connection.get_mut(&connection) {
@@ -174,7 +182,9 @@ impl Workers {
                         break;
                     }
                     if change.epoch <= epoch {
-                        change.acknowledged.push(now.saturating_sub(change.at));
+                        let taken = now.saturating_sub(change.at);
+                        change.acknowledged.push(taken);
+                        newest = newest.or(Some(taken));
                     }
                 }
                 worker.apply(epoch, now);
@@ -182,6 +192,7 @@ impl Workers {
         }
         drop(known);
         self.touch();
+        newest
     }
 
     pub(crate) fn list(&self, now: Duration) -> Vec<Worker> {

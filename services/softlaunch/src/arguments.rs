@@ -31,7 +31,7 @@ pub struct CommandLine {
     /// (7101 to 7105) where absent.
     #[arg(long, global = true, value_name = "FILE", env = "SOFTLAUNCH_ENDPOINTS")]
     pub(crate) endpoints: Option<PathBuf>,
-    /// Where spans go over OTLP/gRPC, e.g. http://127.0.0.1:4317.
+    /// Where spans and metrics go over OTLP/gRPC, e.g. http://127.0.0.1:4317.
     #[arg(long, global = true, value_name = "URL", env = "SOFTLAUNCH_OTLP_ENDPOINT")]
     pub(crate) otlp_endpoint: Option<String>,
     /// What is logged to standard error, e.g. info or debug.
@@ -96,6 +96,10 @@ pub(crate) struct UpArguments {
     /// directory.
     #[arg(long)]
     pub(crate) free_ports: bool,
+    /// Where metrics are shown as a page for Prometheus; nowhere where empty. A free port with
+    /// --free-ports.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7106")]
+    pub(crate) metrics_address: String,
     /// Settings of the communications service: channels and mail server.
     #[arg(long, value_name = "FILE")]
     pub(crate) comms_settings: Option<PathBuf>,

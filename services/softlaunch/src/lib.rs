@@ -14,6 +14,7 @@ mod output;
 mod up;
 mod verbs;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use service_kit::settings::{LogFormat, TelemetrySettings};
@@ -30,6 +31,7 @@ pub async fn run(line: CommandLine) -> ExitCode {
         log_format: LogFormat::Pretty,
         log_filter: line.log_filter.clone().unwrap_or_else(|| default_filter(&line.verb)),
         otlp_endpoint: line.otlp_endpoint.clone().unwrap_or_default(),
+        metrics_address: metrics_address(&line.verb),
     };
     let telemetry = match Telemetry::start("softlaunch", &settings) {
         Ok(telemetry) => telemetry,
@@ -48,13 +50,20 @@ pub async fn run(line: CommandLine) -> ExitCode {
         | Verb::Store(_)
         | Verb::Doctor(_) => tracing::info_span!("softlaunch", otel.kind = "client"),
     };
-    let done = dispatch(line).instrument(span).await;
+    let metrics_page = telemetry.metrics_page();
+    let done = dispatch(line, metrics_page).instrument(span).await;
     let code = match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure::report(&failure),
     };
     telemetry.flush().await;
     code
+}
+
+/// Only `up` serves for long enough to be looked at.
+fn metrics_address(verb: &Verb) -> String {
+    let Verb::Up(up) = verb else { return String::new() };
+    if up.free_ports { "127.0.0.1:0".to_owned() } else { up.metrics_address.clone() }
 }
 
 fn default_filter(verb: &Verb) -> String {
@@ -74,11 +83,11 @@ fn default_filter(verb: &Verb) -> String {
     .to_owned()
 }
 
-async fn dispatch(line: CommandLine) -> Result<(), Failure> {
+async fn dispatch(line: CommandLine, metrics_page: Option<SocketAddr>) -> Result<(), Failure> {
     let output = line.output;
     let connection = || connect::Connection::new(&line);
     match &line.verb {
-        Verb::Up(arguments) => up::run(arguments).await,
+        Verb::Up(arguments) => up::run(arguments, metrics_page).await,
         Verb::Demo(arguments) => demo::run(arguments).await,
         Verb::SampleWorker(arguments) => ingestion_worker::worker::run((**arguments).clone())
             .await

@@ -1,5 +1,7 @@
 //! `softlaunch up`: everything in one process, until it is asked to end.
 
+use std::net::SocketAddr;
+
 use service_kit::clock::Clock;
 use service_kit::shutdown;
 
@@ -10,7 +12,10 @@ use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::output::say;
 
-pub(crate) async fn run(arguments: &UpArguments) -> Result<(), Failure> {
+pub(crate) async fn run(
+    arguments: &UpArguments,
+    metrics_page: Option<SocketAddr>,
+) -> Result<(), Failure> {
     std::fs::create_dir_all(&arguments.data_dir).map_err(|error| {
         Failure::refused(format!("cannot create {}: {error}", arguments.data_dir.display()))
     })?;
@@ -29,7 +34,7 @@ pub(crate) async fn run(arguments: &UpArguments) -> Result<(), Failure> {
         comms: comms_settings(arguments.comms_settings.as_deref())?,
     };
     let running = start_services(placement).await?;
-    introduce(&running.endpoints, arguments);
+    introduce(&running.endpoints, metrics_page, arguments);
     until_asked(running).await
 }
 
@@ -44,12 +49,15 @@ pub(crate) async fn until_asked(mut running: AllInOne) -> Result<(), Failure> {
     failed.map_or(Ok(()), Err)
 }
 
-fn introduce(endpoints: &Endpoints, arguments: &UpArguments) {
+fn introduce(endpoints: &Endpoints, metrics_page: Option<SocketAddr>, arguments: &UpArguments) {
     let data = arguments.data_dir.display();
     let Endpoints { flag, gate, killswitch, comms, rollout } = endpoints;
     say(format!("Softlaunch is up, on the embedded store in {data} (Ctrl-C ends it)."));
     say(format!("  flag        {flag}\n  gate        {gate}\n  killswitch  {killswitch}"));
     say(format!("  comms       {comms}\n  rollout     {rollout}"));
+    if let Some(page) = metrics_page {
+        say(format!("  metrics     http://{page}/metrics"));
+    }
     let option = if *endpoints == Endpoints::default() {
         String::new()
     } else {

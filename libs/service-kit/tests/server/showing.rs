@@ -74,6 +74,7 @@ fn with_telemetry() {
             log_format: LogFormat::Json,
             log_filter: "off".to_owned(),
             otlp_endpoint: String::new(),
+            metrics_address: String::new(),
         };
         Telemetry::start("test", &settings).expect("nobody else sets it up");
     });

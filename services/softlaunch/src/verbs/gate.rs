@@ -93,7 +93,7 @@ pub(crate) async fn metrics(
     connection: &Connection,
     rollout: &str,
 ) -> Result<pb::ListMetricsResponse, Failure> {
-    let request = pb::ListMetricsRequest { parent: rollout.to_owned() };
+    let request = pb::ListMetricsRequest { parent: rollout.to_owned(), ..Default::default() };
     Ok(connection.gates()?.list_metrics(request).await?.into_inner())
 }
 
