@@ -95,6 +95,7 @@ async fn a_report_of_another_gate_or_another_stay_in_the_phase_is_stale() {
         start_time: Some(wire_time(house.clock.now())),
         passed_gates: Vec::new(),
         phase_generation: now.generation + 7,
+        percentage_basis_points: 0,
     };
     house.gates().apply_gate_plan(ask(BOB, later)).await.expect("a newer generation is applied");
     let other = judged(&house, GATE_0, false).await.digest;
@@ -162,7 +163,7 @@ async fn nobody_can_claim_to_be_a_part_of_softlaunch() {
         &["softlaunch-actor", "Softlaunch's own"],
     )
     .await;
-    let list = pb::ListMetricsRequest { parent: "rollouts/other".to_owned() };
+    let list = pb::ListMetricsRequest { parent: "rollouts/other".to_owned(), ..Default::default() };
     let rule = (Code::NotFound, "ROLLOUT_NOT_FOUND");
     refused(&house, house.gates().list_metrics(list), rule, &["create the rollout first"]).await;
     assert_eq!(PIPELINE, rollout(&house).await.pipeline);

@@ -133,7 +133,7 @@ pub(crate) fn breaker(state: State) -> Kind {
 
 /// How many uploads have been counted, by any window.
 pub(crate) async fn uploads_counted(house: &House) -> i64 {
-    let request = pb::ListMetricsRequest { parent: ROLLOUT.to_owned() };
+    let request = pb::ListMetricsRequest { parent: ROLLOUT.to_owned(), ..Default::default() };
     let metrics = house.gates().list_metrics(request).await.expect("metrics are listed");
     let counted = metrics.into_inner().metrics.into_iter();
     let counted = counted.filter(|one| one.metric == "uploads_processed" && one.label.is_empty());

@@ -7,19 +7,22 @@ use contracts::gate::gate_service_server::GateService;
 use contracts::gate::signal_service_server::SignalService;
 use service_kit::fault::{Fault, check_text, checked, last_part};
 use service_kit::identity::actor;
-use service_kit::journaled::{command, request_key};
+use service_kit::journaled::{command, request_key, stream_records};
 use service_kit::paging::{cut, page};
 use service_kit::uncancelled::uncancelled;
-use tonic::{Request, Response, Status};
+use store::Record;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
 use vocab::Role;
 
 use crate::app::{App, find_gate};
 use crate::attestation::Statement;
 use crate::convert::gate_plan;
 use crate::error::{DOMAIN, Refusal};
-use crate::state::read_plan;
+use crate::state::{happened, read_plan};
 
 const EVIDENCE_LENGTH_MAX: usize = 2_000;
+const REPORTS_HANDLED_KEY: &str = "softlaunch-reports-counted"; // Of a stream that was refused.
 
 /// The services on the wire.
 #[derive(Debug, Clone)]
@@ -70,6 +73,7 @@ impl GateService for Api {
             start_time: request.start_time,
             passed_gates: request.passed_gates,
             phase_generation: request.phase_generation,
+            percentage_basis_points: request.percentage_basis_points,
         };
         let command = command(&self.app.clock, actor, "told by the conductor", None);
         let app = Arc::clone(&self.app);
@@ -196,10 +200,70 @@ impl GateService for Api {
         .await
         .map(Response::new)
     }
+
+    async fn list_triggers(
+        &self,
+        _request: Request<pb::ListTriggersRequest>,
+    ) -> Answer<pb::ListTriggersResponse> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    type WatchTriggersStream = ReceiverStream<Result<pb::WatchTriggersResponse, Status>>;
+
+    async fn watch_triggers(
+        &self,
+        request: Request<pb::WatchTriggersRequest>,
+    ) -> Answer<Self::WatchTriggersStream> {
+        let after = u64::try_from(request.get_ref().after_revision)
+            .map_err(|_e| Fault::field(DOMAIN, "after_revision", "is negative"))?;
+        let (replica, shutdown) = (Arc::clone(&self.app.replica), self.app.shutdown.clone());
+        let convert = |record: &Record| happened(record).transpose();
+        Ok(Response::new(stream_records(replica, after, shutdown, convert)))
+    }
+
+    async fn get_ga_record(
+        &self,
+        _request: Request<pb::GetGaRecordRequest>,
+    ) -> Answer<pb::GaRecord> {
+        Err(Status::unimplemented("not yet"))
+    }
+}
+
+/// Counts report after report, each in a task of its own, until the caller ends its half.
+async fn streamed(
+    app: &Arc<App>,
+    mut reports: Streaming<pb::StreamOutcomesRequest>,
+) -> Result<pb::StreamOutcomesResponse, Status> {
+    let mut answer = pb::StreamOutcomesResponse::default();
+    let mut handled: i64 = 0;
+    while let Some(next) = reports.message().await? {
+        let app = Arc::clone(app);
+        let counted = uncancelled(async move {
+            let missing = || Fault::field(DOMAIN, "report", "is required");
+            Ok(app.count(&next.report.ok_or_else(missing)?).await?)
+        });
+        match counted.await {
+            Ok(true) => answer.duplicate_count += 1,
+            Ok(false) => answer.counted_count += 1,
+            Err(mut status) => {
+                status.metadata_mut().insert(REPORTS_HANDLED_KEY, handled.into());
+                return Err(status);
+            }
+        }
+        handled += 1;
+    }
+    Ok(answer)
 }
 
 #[tonic::async_trait]
 impl SignalService for Api {
+    async fn stream_outcomes(
+        &self,
+        request: Request<Streaming<pb::StreamOutcomesRequest>>,
+    ) -> Answer<pb::StreamOutcomesResponse> {
+        streamed(&self.app, request.into_inner()).await.map(Response::new)
+    }
+
     async fn report_outcomes(
         &self,
         request: Request<pb::ReportOutcomesRequest>,

@@ -10,6 +10,7 @@ use plan::Criterion;
 use service_kit::clock::Clock;
 use service_kit::fault::Fault;
 use service_kit::journaled::{command, refused};
+use service_kit::shutdown::Shutdown;
 use service_kit::wire::{signed, wire_time};
 use store::{Command, Counters, Replica};
 use vocab::{Actor, Role};
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) replica: Arc<Replica<State>>,
     pub(crate) counters: Arc<dyn Counters>,
     pub(crate) clock: Clock,
+    pub(crate) shutdown: Shutdown,
     pub(crate) gauge_stale_after: Duration,
 }
 

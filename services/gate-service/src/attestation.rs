@@ -41,6 +41,7 @@ impl App {
                 create_time: Some(wire_time(command.time)),
                 withdrawn: false,
                 generation: signed(watched.phase_generation),
+                expire_time: None,
             };
             let known = watched.attestations.get(&statement.criterion);
             let same = known.is_some_and(|known| {

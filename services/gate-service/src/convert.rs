@@ -59,6 +59,7 @@ pub(crate) fn criterion_result(
         window: found.window,
         source: found.source,
         roles: found.roles.iter().map(ToString::to_string).collect(),
+        ..pb::CriterionResult::default()
     }
 }
 

@@ -57,7 +57,8 @@ pub async fn serve(
     let killswitch =
         peer("killswitch", &settings.peers.killswitch, outgoing, Duration::from_secs(5))?;
     let counters = Arc::clone(&store.counters);
-    let app = Arc::new(App { replica, counters, clock, gauge_stale_after });
+    let app =
+        Arc::new(App { replica, counters, clock, shutdown: shutdown.clone(), gauge_stale_after });
     observe::follow_drills(Arc::clone(&app), killswitch, shutdown.clone());
     let router = server::with_health_and_reflection(
         server::hardened(),

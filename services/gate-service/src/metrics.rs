@@ -90,5 +90,6 @@ fn value(
         value: shown.map_or_else(String::new, |quantity| quantity.to_string()),
         amount: amount.map(signed),
         sample_count: signed(samples),
+        ..pb::MetricValue::default()
     }
 }

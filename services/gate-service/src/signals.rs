@@ -158,7 +158,10 @@ fn signals_batch(id: &str) -> Result<BatchId, vocab::Invalid> {
 fn is_news(sight: &Sight, known: &mut BTreeSet<String>) -> bool {
     match sight {
         Sight::StateTransition(transition) => known.insert(transition_name(transition)),
-        Sight::BreakerTransition(_) | Sight::ManualIntervention(_) | Sight::DrillPassed(_) => true,
+        Sight::BreakerTransition(_)
+        | Sight::ManualIntervention(_)
+        | Sight::DrillPassed(_)
+        | Sight::Incident(_) => true,
     }
 }
 
@@ -192,7 +195,7 @@ fn read_outcome(
         WireResult::Succeeded => Outcome::Succeeded,
         WireResult::Failed => Outcome::Failed,
         WireResult::Invalid => Outcome::Invalid,
-        WireResult::Unspecified => {
+        WireResult::Unspecified | WireResult::Started => {
             return Err(invalid(format!("{path}.result"), "expected SUCCEEDED, FAILED or INVALID"));
         }
     };
@@ -249,6 +252,9 @@ fn read_signal(path: &str, wire: &pb::Signal, watched: &Watched) -> Result<Read,
             check_text(DOMAIN, &path, &intervention.reason, true)?;
             Ok(Read::Sight(Sight::ManualIntervention(intervention.clone())))
         }
+        Some(
+            SignalKind::ProbeResults(_) | SignalKind::Incident(_) | SignalKind::Occurrences(_),
+        ) => Err(invalid(format!("{path}.kind"), "is not taken by this version")),
         None => Err(invalid(format!("{path}.kind"), "is required")),
     }
 }

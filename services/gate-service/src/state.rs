@@ -10,8 +10,9 @@ use contracts::gate::sighting::Kind as Sight;
 use gate_core::Sighted;
 use plan::Plan;
 use prost::Message as _;
-use service_kit::wire::time_of;
+use service_kit::wire::{signed, time_of};
 use store::{Draft, Projection, Record};
+use tonic::Status;
 use vocab::Timestamp;
 
 use crate::convert::transition_name;
@@ -144,7 +145,7 @@ fn see(sighted: &mut Sighted, kind: Option<&Sight>, at: Timestamp) {
             sighted.interventions.push(at);
         }
         Some(Sight::DrillPassed(_)) => sighted.drill = Some(at),
-        Some(Sight::ManualIntervention(_)) | None => {}
+        Some(Sight::ManualIntervention(_) | Sight::Incident(_)) | None => {}
     }
 }
 
@@ -174,6 +175,7 @@ impl Projection for State {
                 }
             }
             Some(Kind::Sighting(sighting)) => self.apply_sighting(sighting),
+            Some(Kind::TriggerChanged(_) | Kind::GaDayRecorded(_)) => {}
             None => return Err("an event of a kind this version does not know".to_owned()),
         }
         Ok(())
@@ -187,7 +189,21 @@ pub(crate) fn draft(kind: Kind) -> Draft {
         Kind::AttestationWithdrawn(_) => "AttestationWithdrawn",
         Kind::ReportKept(_) => "ReportKept",
         Kind::Sighting(_) => "Sighting",
+        Kind::TriggerChanged(_) => "TriggerChanged",
+        Kind::GaDayRecorded(_) => "GaDayRecorded",
     };
     let payload = pb::GateEvent { kind: Some(kind) }.encode_to_vec();
     Draft { kind: name.to_owned(), payload }
+}
+
+/// What a record tells those who watch triggers; `None` where it is about something else.
+pub(crate) fn happened(record: &Record) -> Result<Option<pb::WatchTriggersResponse>, Status> {
+    let event = pb::GateEvent::decode(record.payload.as_slice());
+    let event = event.map_err(|error| Status::data_loss(error.to_string()))?;
+    let Some(Kind::TriggerChanged(event)) = event.kind else { return Ok(None) };
+    Ok(Some(pb::WatchTriggersResponse {
+        revision: signed(record.version),
+        traceparent: record.traceparent.clone(),
+        event: Some(event),
+    }))
 }

@@ -105,6 +105,7 @@ impl App {
             start_time: flag.map(|flag| wire_time(flag.entered_at)),
             passed_gates: application.passed_gates.clone(),
             phase_generation: signed(application.phase_generation),
+            percentage_basis_points: flag.map_or(0, |flag| flag.exposure.get().into()),
         };
         GateServiceClient::new(self.gate.clone()).apply_gate_plan(request).await.map(drop)
     }

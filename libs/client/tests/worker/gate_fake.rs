@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use contracts::gate as pb;
 use contracts::gate::signal_service_server::SignalService;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::platform::locked;
 
@@ -46,6 +46,13 @@ impl SignalService for Gate {
         locked(&self.outcomes).push(request.into_inner());
         self.next()?;
         Ok(Response::new(pb::ReportOutcomesResponse { duplicate: false }))
+    }
+
+    async fn stream_outcomes(
+        &self,
+        _reports: Request<Streaming<pb::StreamOutcomesRequest>>,
+    ) -> Result<Response<pb::StreamOutcomesResponse>, Status> {
+        Err(Status::unimplemented("the client sends batches"))
     }
 
     async fn report_signals(

@@ -155,6 +155,9 @@ async fn signals_arrive_in_order_and_are_sent_again_too() {
             Kind::BreakerTransition(one) => format!("{} {}", one.breaker_id, one.state),
             Kind::Gauge(one) => format!("{} {}", one.metric, one.amount),
             Kind::ManualIntervention(one) => one.reason.clone(),
+            other @ (Kind::ProbeResults(_) | Kind::Incident(_) | Kind::Occurrences(_)) => {
+                format!("{other:?}")
+            }
         })
         .collect();
     let expected = ["received->validating", "database 2", "staging_backlog 9223372036854775807"];
