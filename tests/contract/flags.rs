@@ -235,7 +235,14 @@ async fn pages_are_bounded_and_tokens_stay_with_their_list() {
         create(&house, id, 0).await;
     }
     let page = |page_size, page_token: &str| {
-        ask(BOB, pb::ListFlagsRequest { page_size, page_token: page_token.to_owned() })
+        ask(
+            BOB,
+            pb::ListFlagsRequest {
+                page_size,
+                page_token: page_token.to_owned(),
+                show_deleted: false,
+            },
+        )
     };
     refused_field(&house, house.flags().list_flags(page(-1, "")), &["page_size", "negative"]).await;
     let foreign = page(1, "e3b0c442~a");

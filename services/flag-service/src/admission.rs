@@ -6,11 +6,27 @@ use service_kit::fault::{Fault, checked};
 use service_kit::journaled::store_failed;
 use service_kit::wire::signed;
 use store::Quota;
-use vocab::{UploadId, WorkspaceId};
+use vocab::{Invalid, UploadId, WorkspaceId};
 
 use crate::app::App;
 use crate::convert;
 use crate::error::DOMAIN;
+
+/// Reads a UTC day, `YYYY-MM-DD`: it becomes part of a storage key.
+fn day(text: &str) -> Result<String, Invalid> {
+    let well = text.len() == 10
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if well {
+        return Ok(text.to_owned());
+    }
+    let shown = vocab::excerpt(text);
+    Err(Invalid::new(format!(
+        "`{shown}` is not a UTC day: expected the quota_day of the admission"
+    )))
+}
 
 impl App {
     /// Decides on one upload.
@@ -27,6 +43,7 @@ impl App {
         let stored = self.flag(&key)?;
         let (evaluation, epoch) = self.evaluate(&stored, &workspace, &attributes);
         let mut decided = decide_admission(evaluation, &stored.flag.limits, size);
+        let (mut quota_day, mut quota_used_count) = (String::new(), 0);
         if let Admission::TakeQuota(limit) = decided {
             let quota = Quota {
                 pipeline: stored.flag.pipeline.to_string(),
@@ -36,6 +53,10 @@ impl App {
             };
             let taken = self.quotas.take(&quota, &upload).await;
             let taken = taken.map_err(|error| store_failed(DOMAIN, &error))?;
+            if taken.granted {
+                quota_day = quota.day;
+            }
+            quota_used_count = taken.used.into();
             decided = if taken.granted {
                 Admission::Admit
             } else {
@@ -47,10 +68,29 @@ impl App {
             reason: convert::wire_reason(evaluation).into(),
             revision: signed(stored.revision),
             kill_epoch: signed(epoch),
+            quota_day,
+            quota_used_count,
+            stale: !self.replica.is_connected(),
             ..pb::AdmitUploadResponse::default()
         };
         self.fill(&mut response, decided);
         Ok(response)
+    }
+
+    /// Gives back the quota of an upload that never started.
+    pub(crate) async fn release(
+        &self,
+        request: &pb::ReleaseUploadRequest,
+    ) -> Result<pb::ReleaseUploadResponse, Fault> {
+        let key = convert::flag_key("name", &request.name)?;
+        let workspace = checked(DOMAIN, "workspace_id", WorkspaceId::new(&request.workspace_id))?;
+        let upload = checked(DOMAIN, "upload_id", UploadId::new(&request.upload_id))?;
+        let day = checked(DOMAIN, "quota_day", day(&request.quota_day))?;
+        let stored = self.flag(&key)?;
+        let quota = Quota { pipeline: stored.flag.pipeline.to_string(), workspace, day, limit: 0 };
+        let left = self.quotas.release(&quota, &upload).await;
+        let left = left.map_err(|error| store_failed(DOMAIN, &error))?;
+        Ok(pb::ReleaseUploadResponse { quota_used_count: left.used.into() })
     }
 
     fn fill(&self, response: &mut pb::AdmitUploadResponse, decided: Admission) {

@@ -112,6 +112,14 @@ impl FlagService for Api {
         .map(Response::new)
     }
 
+    async fn delete_flag(&self, _: Request<pb::DeleteFlagRequest>) -> Answer<pb::Flag> {
+        Err(Status::unimplemented("not in this version"))
+    }
+
+    async fn undelete_flag(&self, _: Request<pb::UndeleteFlagRequest>) -> Answer<pb::Flag> {
+        Err(Status::unimplemented("not in this version"))
+    }
+
     async fn apply_rollout_step(
         &self,
         request: Request<pb::ApplyRolloutStepRequest>,
@@ -187,5 +195,13 @@ impl AdmissionService for Api {
     ) -> Answer<pb::AdmitUploadResponse> {
         let (app, request) = (Arc::clone(&self.app), request.into_inner());
         uncancelled(async move { Ok(app.admit(&request).await?) }).await.map(Response::new)
+    }
+
+    async fn release_upload(
+        &self,
+        request: Request<pb::ReleaseUploadRequest>,
+    ) -> Answer<pb::ReleaseUploadResponse> {
+        let (app, request) = (Arc::clone(&self.app), request.into_inner());
+        uncancelled(async move { Ok(app.release(&request).await?) }).await.map(Response::new)
     }
 }

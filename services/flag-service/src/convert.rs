@@ -194,6 +194,7 @@ fn wire_definition(definition: &Definition) -> pb::FlagDefinition {
         denylist: listed(&definition.deny),
         percentage_basis_points: definition.percentage.get().into(),
         exclusions: exclusions.collect(),
+        ..pb::FlagDefinition::default()
     }
 }
 

@@ -43,6 +43,7 @@ impl App {
             kill_epoch: signed(epoch),
             stale: !self.replica.is_connected(),
             workspace_id: workspace.to_string(),
+            ..pb::EvaluateFlagResponse::default()
         })
     }
 }

@@ -127,6 +127,7 @@ impl App {
                 denylist: listed(&flag.form.denylist),
                 percentage_basis_points: flag.exposure.get().into(),
                 exclusions: flag.form.exclude.iter().map(wire_exclusion).collect(),
+                ..FlagDefinition::default()
             }),
             limits: Some(UploadLimits {
                 uploads_per_day_count: i32::try_from(per_day).unwrap_or(i32::MAX),

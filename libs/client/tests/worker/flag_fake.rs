@@ -51,6 +51,13 @@ impl AdmissionService for Flags {
         locked(&self.asked).push(request.into_inner());
         locked(&self.admission).clone().map(Response::new)
     }
+
+    async fn release_upload(
+        &self,
+        _: Request<pb::ReleaseUploadRequest>,
+    ) -> Result<Response<pb::ReleaseUploadResponse>, Status> {
+        Err(Status::unimplemented("no worker asks this"))
+    }
 }
 
 #[tonic::async_trait]

@@ -53,13 +53,20 @@ fn updates(app: &App, held: &mut u64, first: bool) -> Vec<Update> {
     if first && (*held == 0 || *held > snapshot.version) {
         *held = snapshot.version;
         let flags = flags.map(|stored| public_flag(stored)).collect();
-        return vec![Update::Snapshot(pb::RulesetSnapshot { revision, flags })];
+        return vec![Update::Snapshot(pb::RulesetSnapshot {
+            revision,
+            flags,
+            ..pb::RulesetSnapshot::default()
+        })];
     }
     let mut changed: Vec<_> = flags.filter(|stored| stored.revision > *held).collect();
     changed.sort_by_key(|stored| stored.revision);
     *held = snapshot.version;
     if changed.is_empty() {
-        return vec![Update::Heartbeat(pb::RulesetHeartbeat { revision })];
+        return vec![Update::Heartbeat(pb::RulesetHeartbeat {
+            revision,
+            ..pb::RulesetHeartbeat::default()
+        })];
     }
     changed.into_iter().map(|stored| Update::Change(public_flag(stored))).collect()
 }

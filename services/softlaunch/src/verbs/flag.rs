@@ -71,7 +71,7 @@ fn read(text: &str) -> Result<pb::FlagDefinition, Failure> {
         allowlist: form.allowlist,
         denylist: form.denylist,
         percentage_basis_points: percentage.get().into(),
-        exclusions: Vec::new(),
+        ..pb::FlagDefinition::default()
     })
 }
 
