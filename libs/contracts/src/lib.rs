@@ -14,6 +14,7 @@ pub mod flag {
 }
 
 /// `softlaunch.gate.v1`: gates, reports, signals.
+#[expect(clippy::large_enum_variant, reason = "generated: an event is moved once, into a frame")]
 pub mod gate {
     tonic::include_proto!("softlaunch.gate.v1");
 }

@@ -91,12 +91,78 @@ pub enum Refusal {
         largest: BasisPoints,
     },
     /// The step has not been held for long enough.
-    #[error("{share} is held for another {}, of active time, before the next step", format_duration(*left))]
+    #[error(
+        "{share} is held for another {}, of active time, before the next step{}",
+        format_duration(*left),
+        while_broken(broken)
+    )]
     StillHeld {
         /// The share now.
         share: BasisPoints,
         /// Active time left.
         left: Duration,
+        /// Thresholds that are not met: meanwhile no time counts.
+        broken: Vec<String>,
+    },
+    /// The plan would change what has been decided.
+    #[error("{plan} would change what has been decided: {}", changed.join(", "))]
+    PlanRewritesHistory {
+        /// The plan version.
+        plan: String,
+        /// The paths at which it differs.
+        changed: Vec<String>,
+    },
+    /// A worker gives a command that is for people.
+    #[error("{actor} is a worker: only people {command}")]
+    WorkerMayNot {
+        /// The worker.
+        actor: String,
+        /// What it wanted.
+        command: &'static str,
+    },
+    /// The evidence is no link.
+    #[error("`{0}` is no evidence: expected an http or https address of at most 2,000 characters")]
+    EvidenceMissing(String),
+    /// More than one thing is missing before the rollout can be resumed.
+    #[error("the rollout cannot be resumed yet: {}", list(missing))]
+    NotResumable {
+        /// Everything that is missing.
+        missing: Vec<Missing>,
+    },
+    /// There is nothing to tick off.
+    #[error("{0} was never rolled back: there is no checklist")]
+    NoRollback(String),
+    /// No such step for people.
+    #[error("`{step}` is no step that people do: they do {}", known.join(", "))]
+    UnknownStep {
+        /// The step asked for.
+        step: String,
+        /// The steps there are.
+        known: Vec<String>,
+    },
+    /// No such task.
+    #[error("`{task}` is no task of the plan: there are {}", known.join(", "))]
+    UnknownTask {
+        /// The task asked for.
+        task: String,
+        /// The tasks there are.
+        known: Vec<String>,
+    },
+    /// The rollout is not in its last phase.
+    #[error("{command} belongs to the end of the last phase: {phase} is followed by {next}")]
+    NotLastPhase {
+        /// The phase it is in.
+        phase: String,
+        /// The phase that follows.
+        next: String,
+        /// The command.
+        command: &'static str,
+    },
+    /// The rollout is not over.
+    #[error("the rollout is not over yet: {}", list(missing))]
+    NotArchivable {
+        /// Everything that is missing.
+        missing: Vec<Missing>,
     },
     /// The current phase ends without a gate.
     #[error("phase {0} has no gate to approve")]
@@ -204,6 +270,28 @@ pub enum Missing {
         /// The share the phase ends with.
         to: BasisPoints,
     },
+    /// An approval by somebody else than whoever acts on it.
+    AnotherPerson {
+        /// The gate.
+        gate: String,
+        /// Whoever acts.
+        actor: String,
+    },
+    /// A trigger whose condition holds on.
+    StillFiring {
+        /// The trigger.
+        trigger_id: String,
+        /// Who may go on all the same.
+        roles: Vec<Role>,
+    },
+    /// Steps of the rollback checklist.
+    RollbackSteps(Vec<String>),
+    /// The evidence that the resume criterion, in the words of the plan, is met.
+    ResumeCriterion(String),
+    /// Tasks of the time after the declaration.
+    PostGaTasks(Vec<String>),
+    /// So many are on by percentage.
+    NobodyExposed(BasisPoints),
 }
 
 impl std::fmt::Display for Missing {
@@ -217,12 +305,38 @@ impl std::fmt::Display for Missing {
             }
             Self::Criteria { gate, items } => write!(f, "{gate} is not met: {}", describe(items)),
             Self::Ramp { from, to } => write!(f, "the ramp is at {from} and ends at {to}"),
+            Self::AnotherPerson { gate, actor } => {
+                write!(f, "{gate} was approved by {actor} alone: somebody else must as well")
+            }
+            Self::StillFiring { trigger_id, roles } if roles.is_empty() => {
+                write!(f, "{trigger_id} fires on, and nobody may override it")
+            }
+            Self::StillFiring { trigger_id, roles } => {
+                write!(f, "{trigger_id} fires on: only {} may override it", join(roles))
+            }
+            Self::RollbackSteps(steps) => {
+                write!(f, "the rollback checklist has open steps: {}", steps.join(", "))
+            }
+            Self::ResumeCriterion(criterion) => {
+                write!(f, "evidence, a link, that the resume criterion is met: {criterion}")
+            }
+            Self::PostGaTasks(tasks) => write!(f, "tasks are open: {}", tasks.join(", ")),
+            Self::NobodyExposed(share) => {
+                write!(f, "{share} are on: roll it back, or declare general availability")
+            }
         }
     }
 }
 
 fn join(roles: &[Role]) -> String {
     roles.iter().map(Role::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn while_broken(broken: &[String]) -> String {
+    if broken.is_empty() {
+        return String::new();
+    }
+    format!("; no time counts while {} is not met", broken.join(", "))
 }
 
 fn list(missing: &[Missing]) -> String {

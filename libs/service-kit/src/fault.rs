@@ -66,6 +66,12 @@ impl Fault {
         self.code
     }
 
+    /// Why, in `UPPER_SNAKE_CASE`.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        self.reason
+    }
+
     /// Adds a changing part of the message.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl std::fmt::Display) -> Self {

@@ -9,6 +9,7 @@ pub mod deadline;
 pub mod fault;
 pub mod identity;
 pub mod journaled;
+pub mod json;
 pub mod metrics;
 pub mod paging;
 pub mod peers;

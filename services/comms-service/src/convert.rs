@@ -67,8 +67,30 @@ pub(crate) fn of_rollout(response: WatchRolloutEventsResponse) -> Occurrence {
         Some(Kind::RolloutPaused(paused)) => {
             What::News(concern(), News::RolloutPaused { reason: paused.reason })
         }
+        Some(Kind::RollbackStarted(started)) => {
+            let (from, to, why) = (started.from_phase_id, started.to_phase_id, started.reason);
+            let reason = format!("it is rolled back from {from} to {to}: {why}");
+            What::News(concern(), News::RolloutPaused { reason })
+        }
+        Some(Kind::PlanChanged(changed)) => {
+            What::PlanChosen { rollout: event.rollout, plan_version: changed.plan_version }
+        }
         Some(
             Kind::PlanStored(_)
+            | Kind::PlanApproved(_)
+            | Kind::RampProposed(_)
+            | Kind::HoldBroken(_)
+            | Kind::HoldMended(_)
+            | Kind::TriggerSeen(_)
+            | Kind::RollbackStepDone(_)
+            | Kind::PhaseReentered(_)
+            | Kind::KillSwitchEngaged(_)
+            | Kind::TimelineNoted(_)
+            | Kind::PhaseOverdue(_)
+            | Kind::GaAnnounced(_)
+            | Kind::GaDeclared(_)
+            | Kind::PostGaTaskDone(_)
+            | Kind::RolloutArchived(_)
             | Kind::GateApproved(_)
             | Kind::RampStepTaken(_)
             | Kind::RolloutResumed(_)

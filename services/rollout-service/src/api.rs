@@ -4,24 +4,26 @@ use std::sync::Arc;
 
 use contracts::rollout as pb;
 use contracts::rollout::rollout_service_server::RolloutService;
-use rollout_core::{pause, ramp, resume};
-use service_kit::fault::{Fault, check_text, checked, last_part};
+use rollout_core::{
+    Refusal, Rollout, archive, complete_task, note, pause, ramp, resume, roll_back, tick_off,
+};
+use service_kit::fault::{Fault, check_text, checked};
 use service_kit::identity::actor;
 use service_kit::journaled::{command, request_key, stream_records};
 use service_kit::paging::{cut, page};
 use service_kit::uncancelled::uncancelled;
-use service_kit::wire::{signed, wire_time};
-use store::Record;
-use tokio::sync::mpsc;
+use service_kit::wire::wire_time;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
-use vocab::{BasisPoints, ResourceId, Role};
+use vocab::{BasisPoints, ResourceId};
 
+use self::giving::{required_etag, required_role, rollout_name};
 use crate::app::{App, Given};
-use crate::convert::{self, plan_version};
+use crate::convert::plan_version;
 use crate::error::{DOMAIN, Refused};
-use crate::state::decode;
+
+mod giving;
+mod looking;
 
 /// The service on the wire.
 #[derive(Debug, Clone)]
@@ -30,21 +32,6 @@ pub(crate) struct Api {
 }
 
 type Answer<T> = Result<Response<T>, Status>;
-
-impl Api {
-    pub(crate) const fn new(app: Arc<App>) -> Self {
-        Self { app }
-    }
-
-    fn given(&self, metadata: &MetadataMap, reason: &str) -> Result<Given, Fault> {
-        let command = command(&self.app.clock, actor(metadata)?, reason, None);
-        Ok(Given { command, etag: String::new(), validate_only: false })
-    }
-}
-
-fn rollout_name(name: &str) -> Result<(), Fault> {
-    last_part(DOMAIN, "name", name, "rollouts").map(drop)
-}
 
 #[tonic::async_trait]
 impl RolloutService for Api {
@@ -71,7 +58,7 @@ impl RolloutService for Api {
         let name = &request.get_ref().name;
         let snapshot = self.app.replica.snapshot();
         let stored = snapshot.state.rollouts.plans.get(name);
-        let missing = || Refused(rollout_core::Refusal::PlanNotFound(vocab::excerpt(name)));
+        let missing = || Refused(Refusal::PlanNotFound(vocab::excerpt(name)));
         let stored = stored.ok_or_else(missing).map_err(Fault::from)?;
         Ok(Response::new(plan_version(name, stored)))
     }
@@ -133,11 +120,7 @@ impl RolloutService for Api {
         let given = self.given(request.metadata(), &reason)?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
-        if request.role.is_empty() {
-            let why = "is required: name the role in which you approve, e.g. engineering_lead";
-            return Err(Fault::field(DOMAIN, "role", why).into());
-        }
-        let role = checked(DOMAIN, "role", Role::new(&request.role))?;
+        let role = required_role(&request.role)?;
         if request.report_digest.is_empty() {
             let why = "is required: name the digest of the gate report you saw";
             return Err(Fault::field(DOMAIN, "report_digest", why).into());
@@ -145,7 +128,8 @@ impl RolloutService for Api {
         let given = Given { validate_only: request.validate_only, ..given };
         let app = Arc::clone(&self.app);
         uncancelled(async move {
-            Ok(app.approve(given, &request.name, &request.report_digest, role).await?)
+            let (digest, blast_radius) = (&request.report_digest, &request.blast_radius_digest);
+            Ok(app.approve(given, &request.name, digest, role, blast_radius).await?)
         })
         .await
         .map(Response::new)
@@ -181,7 +165,9 @@ impl RolloutService for Api {
         let given = Given { etag: request.etag, validate_only: request.validate_only, ..given };
         let app = Arc::clone(&self.app);
         uncancelled(async move {
-            Ok(app.change(given, &request.name, |rollout, now| ramp(rollout, share, now)).await?)
+            let actor = given.command.actor.clone();
+            let decide = |rollout: &Rollout, now| ramp(rollout, &actor, share, now);
+            Ok(app.change(given, &request.name, decide).await?)
         })
         .await
         .map(Response::new)
@@ -197,7 +183,8 @@ impl RolloutService for Api {
         rollout_name(&request.name)?;
         let app = Arc::clone(&self.app);
         uncancelled(async move {
-            Ok(app.change(given, &request.name, |rollout, _| pause(rollout, &reason)).await?)
+            let decide = |rollout: &Rollout, _| pause(rollout, &reason, request.global);
+            Ok(app.change(given, &request.name, decide).await?)
         })
         .await
         .map(Response::new)
@@ -211,17 +198,156 @@ impl RolloutService for Api {
         let given = self.given(request.metadata(), &reason)?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
-        if request.etag.is_empty() {
-            let why = "is required: name the etag you saw, resuming is considered";
-            return Err(Fault::field(DOMAIN, "etag", why).into());
-        }
-        let given = Given { etag: request.etag, ..given };
+        let given = Given { etag: required_etag(request.etag.clone(), "resuming")?, ..given };
         let app = Arc::clone(&self.app);
         uncancelled(async move {
-            Ok(app.change(given, &request.name, |rollout, _| resume(rollout, &reason)).await?)
+            let actor = given.command.actor.clone();
+            let decide = |rollout: &Rollout, _| resume(rollout, &actor, &reason, &request.evidence);
+            Ok(app.change(given, &request.name, decide).await?)
         })
         .await
         .map(Response::new)
+    }
+
+    async fn approve_plan_version(
+        &self,
+        request: Request<pb::ApprovePlanVersionRequest>,
+    ) -> Answer<pb::PlanVersion> {
+        let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, false)?;
+        let given = self.given(request.metadata(), &reason)?;
+        let request = request.into_inner();
+        let role = required_role(&request.role)?;
+        let app = Arc::clone(&self.app);
+        uncancelled(
+            async move { Ok(app.approve_plan(&given.command, &request.name, &role).await?) },
+        )
+        .await
+        .map(Response::new)
+    }
+
+    async fn roll_back_rollout(
+        &self,
+        request: Request<pb::RollBackRolloutRequest>,
+    ) -> Answer<pb::Rollout> {
+        let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, true)?;
+        let given = self.given(request.metadata(), &reason)?;
+        let request = request.into_inner();
+        let to_first = request.to_first;
+        let decide = move |rollout: &Rollout, _| roll_back(rollout, to_first, &reason);
+        self.changed(given, request.name, decide).await
+    }
+
+    async fn complete_rollback_step(
+        &self,
+        request: Request<pb::CompleteRollbackStepRequest>,
+    ) -> Answer<pb::Rollout> {
+        let detail = check_text(DOMAIN, "detail", &request.get_ref().detail, true)?;
+        let given = self.given(request.metadata(), &detail)?;
+        let pb::CompleteRollbackStepRequest { name, step_id, evidence, .. } = request.into_inner();
+        let actor = given.command.actor.clone();
+        let decide =
+            move |rollout: &Rollout, _| tick_off(rollout, &actor, &step_id, &detail, &evidence);
+        self.changed(given, name, decide).await
+    }
+
+    async fn note_timeline(
+        &self,
+        request: Request<pb::NoteTimelineRequest>,
+    ) -> Answer<pb::TimelineEntry> {
+        let text = check_text(DOMAIN, "text", &request.get_ref().text, true)?;
+        let given = self.given(request.metadata(), "")?;
+        let name = request.into_inner().name;
+        rollout_name(&name)?;
+        let (app, noted) = (Arc::clone(&self.app), text.clone());
+        let (time, actor) = (wire_time(given.command.time), given.command.actor.subject.clone());
+        let changed = uncancelled(async move {
+            Ok(app.change(given, &name, |rollout, _| Ok(note(rollout, &noted))).await?)
+        })
+        .await?;
+        Ok(Response::new(pb::TimelineEntry {
+            revision: changed.etag.trim_matches('"').parse().unwrap_or(0),
+            occur_time: Some(time),
+            actor,
+            text,
+            kind: "TimelineNoted".to_owned(),
+            ..pb::TimelineEntry::default()
+        }))
+    }
+
+    async fn list_timeline(
+        &self,
+        request: Request<pb::ListTimelineRequest>,
+    ) -> Answer<pb::ListTimelineResponse> {
+        Ok(Response::new(looking::timeline(&self.app, request.into_inner()).await?))
+    }
+
+    async fn advise(&self, request: Request<pb::AdviseRequest>) -> Answer<pb::AdviseResponse> {
+        Ok(Response::new(looking::advised(&self.app, &request.into_inner())?))
+    }
+
+    async fn change_rollout_plan(
+        &self,
+        request: Request<pb::ChangeRolloutPlanRequest>,
+    ) -> Answer<pb::Rollout> {
+        let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, true)?;
+        let given = self.given(request.metadata(), &reason)?;
+        let request = request.into_inner();
+        rollout_name(&request.name)?;
+        let given = Given {
+            etag: required_etag(request.etag, "changing a plan")?,
+            validate_only: request.validate_only,
+            ..given
+        };
+        let app = Arc::clone(&self.app);
+        uncancelled(async move {
+            Ok(app.change_plan(given, &request.name, &request.plan_version).await?)
+        })
+        .await
+        .map(Response::new)
+    }
+
+    async fn announce_ga(&self, request: Request<pb::AnnounceGaRequest>) -> Answer<pb::Rollout> {
+        let given = self.given(request.metadata(), "")?;
+        let request = request.into_inner();
+        rollout_name(&request.name)?;
+        let given = Given { etag: request.etag, validate_only: request.validate_only, ..given };
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(app.announce(given, &request.name).await?) })
+            .await
+            .map(Response::new)
+    }
+
+    async fn declare_ga(&self, request: Request<pb::DeclareGaRequest>) -> Answer<pb::Rollout> {
+        let given = self.given(request.metadata(), "")?;
+        let request = request.into_inner();
+        rollout_name(&request.name)?;
+        let given = Given { etag: request.etag, validate_only: request.validate_only, ..given };
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(app.declare(given, &request.name).await?) })
+            .await
+            .map(Response::new)
+    }
+
+    async fn complete_post_ga_task(
+        &self,
+        request: Request<pb::CompletePostGaTaskRequest>,
+    ) -> Answer<pb::Rollout> {
+        let given = self.given(request.metadata(), "")?;
+        let pb::CompletePostGaTaskRequest { name, task_id, evidence } = request.into_inner();
+        let decide = move |rollout: &Rollout, _| complete_task(rollout, &task_id, &evidence);
+        self.changed(given, name, decide).await
+    }
+
+    async fn archive_rollout(
+        &self,
+        request: Request<pb::ArchiveRolloutRequest>,
+    ) -> Answer<pb::Rollout> {
+        let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, true)?;
+        let given = self.given(request.metadata(), &reason)?;
+        let request = request.into_inner();
+        let given = Given { etag: required_etag(request.etag, "ending")?, ..given };
+        let decide = move |rollout: &Rollout, _| archive(rollout, &reason);
+        self.changed(given, request.name, decide).await
     }
 
     type WatchRolloutStream = ReceiverStream<Result<pb::WatchRolloutResponse, Status>>;
@@ -233,7 +359,7 @@ impl RolloutService for Api {
         let name = request.into_inner().name;
         rollout_name(&name)?;
         self.app.find(&name)?;
-        Ok(Response::new(watch_one(Arc::clone(&self.app), name)))
+        Ok(Response::new(looking::watch_one(Arc::clone(&self.app), name)))
     }
 
     type WatchRolloutEventsStream = ReceiverStream<Result<pb::WatchRolloutEventsResponse, Status>>;
@@ -245,48 +371,8 @@ impl RolloutService for Api {
         let after = u64::try_from(request.get_ref().after_revision)
             .map_err(|_e| Fault::field(DOMAIN, "after_revision", "is negative"))?;
         let (replica, shutdown) = (Arc::clone(&self.app.replica), self.app.shutdown.clone());
-        Ok(Response::new(stream_records(replica, after, shutdown, |record| Some(happened(record)))))
+        Ok(Response::new(stream_records(replica, after, shutdown, |record| {
+            Some(looking::happened(record))
+        })))
     }
-}
-
-/// Streams one rollout: what it is now, then what it becomes. Changes in between are coalesced.
-fn watch_one(
-    app: Arc<App>,
-    name: String,
-) -> ReceiverStream<Result<pb::WatchRolloutResponse, Status>> {
-    let (tx, rx) = mpsc::channel(4);
-    tokio::spawn(async move {
-        let mut changes = app.replica.changes();
-        let mut shutdown = app.shutdown.clone();
-        let mut sent = None;
-        loop {
-            changes.mark_unchanged();
-            let Ok(rollout) = app.find(&name) else { return };
-            let state = Some((rollout.revision, rollout.applied_generation));
-            if state > sent {
-                sent = state;
-                let rollout = Some(convert::rollout(&rollout, app.clock.now()));
-                if tx.send(Ok(pb::WatchRolloutResponse { rollout })).await.is_err() {
-                    return;
-                }
-            }
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
-                () = shutdown.wait() => return,
-                () = tx.closed() => return,
-            }
-        }
-    });
-    ReceiverStream::new(rx)
-}
-
-fn happened(record: &Record) -> Result<pb::WatchRolloutEventsResponse, Status> {
-    Ok(pb::WatchRolloutEventsResponse {
-        revision: signed(record.version),
-        occur_time: Some(wire_time(record.time)),
-        actor: record.actor.subject.clone(),
-        reason: record.reason.clone(),
-        traceparent: record.traceparent.clone(),
-        event: Some(decode(record).map_err(Status::data_loss)?),
-    })
 }

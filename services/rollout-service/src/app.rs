@@ -5,8 +5,8 @@ use std::sync::Arc;
 use contracts::rollout as pb;
 use plan::Plan;
 use rollout_core::{
-    Event, Refusal, Report, Rollout, Rollouts, Standing, advance, approve, create, start,
-    store_plan,
+    Event, Grounds, Refusal, Report, Rollout, Rollouts, Standing, StoredPlan, advance, approve,
+    create, start, store_plan,
 };
 use service_kit::clock::Clock;
 use service_kit::fault::Fault;
@@ -21,6 +21,8 @@ use vocab::{Role, Timestamp};
 use crate::convert;
 use crate::error::{DOMAIN, Refused};
 use crate::state::{State, draft};
+
+mod closing;
 
 /// The service behind its sockets.
 #[derive(Debug)]
@@ -49,6 +51,17 @@ impl App {
         Ok(find(&snapshot.state.rollouts, name).map_err(Refused)?.clone())
     }
 
+    /// The plan of a rollout, or a plan version itself.
+    pub(crate) fn plan_of(&self, name: &str) -> Result<Arc<StoredPlan>, Fault> {
+        let snapshot = self.replica.snapshot();
+        let rollouts = &snapshot.state.rollouts;
+        if let Some(stored) = rollouts.plans.get(name) {
+            return Ok(Arc::clone(stored));
+        }
+        let rollout = find(rollouts, name).map_err(Refused)?;
+        Ok(Arc::clone(&rollout.plan))
+    }
+
     pub(crate) fn public(&self, rollout: &Rollout) -> pb::Rollout {
         convert::rollout(rollout, self.clock.now())
     }
@@ -70,6 +83,8 @@ impl App {
                 warnings,
                 create_time: Some(wire_time(command.time)),
                 actor: command.actor.subject.clone(),
+                open_approval_roles: plan.document.approvers.iter().map(Role::to_string).collect(),
+                approvals: Vec::new(),
             });
         }
         let done = self
@@ -121,6 +136,7 @@ impl App {
         name: &str,
         digest: &str,
         role: Role,
+        blast_radius: &str,
     ) -> Result<pb::Rollout, Fault> {
         self.find(name)?;
         let seen = self.kept(name, digest).await?;
@@ -131,7 +147,8 @@ impl App {
             Err(fault) => return Err(fault),
         };
         let actor = given.command.actor.clone();
-        let decide = |rollout: &Rollout, _now| approve(rollout, &actor, &role, &seen, &fresh);
+        let decide =
+            |rollout: &Rollout, _now| approve(rollout, &actor, &role, &seen, &fresh, blast_radius);
         self.change(given, name, decide).await
     }
 
@@ -143,8 +160,10 @@ impl App {
     ) -> Result<pb::Rollout, Fault> {
         let rollout = self.find(name)?;
         self.reconcile(&rollout).await;
+        let actor = given.command.actor.clone();
         let trial = self.reports(&rollout, target, true).await?;
-        let on_trial = |rollout: &Rollout, now| trial.advance(rollout, target, now);
+        let on_trial =
+            |rollout: &Rollout, now| advance(rollout, &actor, target, trial.grounds(), now);
         if given.validate_only {
             return self.change(given, name, on_trial).await;
         }
@@ -152,7 +171,16 @@ impl App {
             return self.change(given, name, unless_it_moved(&rollout, on_trial)).await;
         }
         let kept = self.reports(&rollout, target, false).await?;
-        self.change(given, name, |rollout, now| kept.advance(rollout, target, now)).await
+        let decide = |rollout: &Rollout, now| advance(rollout, &actor, target, kept.grounds(), now);
+        self.change(given, name, decide).await
+    }
+
+    pub(super) async fn approved_reports(&self, rollout: &Rollout) -> Result<Vec<Report>, Fault> {
+        let mut approved = Vec::new();
+        for approval in &rollout.approvals {
+            approved.push(self.kept(&rollout.name, &approval.report_digest).await?);
+        }
+        Ok(approved)
     }
 
     /// What an advance rests on. Where the phase does not follow, the core refuses without looking
@@ -171,16 +199,13 @@ impl App {
         };
         let fresh = self.judge(name, gate.id.as_str(), validate_only).await?;
         let entry = self.judge(name, &entry_gate(next.id.as_str()), validate_only).await?;
-        let mut approved = Vec::new();
-        for approval in &rollout.approvals {
-            approved.push(self.kept(name, &approval.report_digest).await?);
-        }
+        let approved = self.approved_reports(rollout).await?;
         Ok(Reports { fresh, entry, approved })
     }
 
     /// Whether a command would change the rollout as it is known here. Asked on trial reports: only
     /// where it would are reports kept, so that a refusal leaves nothing behind.
-    fn would_change(
+    pub(super) fn would_change(
         &self,
         given: &Given,
         name: &str,
@@ -201,16 +226,13 @@ impl App {
         let (seen, now) = (given.etag.clone(), given.command.time);
         let decide = |rollouts: &Rollouts| {
             let rollout = find(rollouts, name)?;
-            let current = etag(rollout.revision);
-            if !seen.is_empty() && seen != current {
-                return Err(Refusal::EtagMismatch { seen: seen.clone(), current });
-            }
+            check_etag(rollout, &seen)?;
             decide(rollout, now)
         };
         self.carry_out(given, name, decide).await
     }
 
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         given: Given,
         name: &str,
@@ -262,17 +284,20 @@ struct Reports {
 }
 
 impl Reports {
-    fn advance(
-        &self,
-        rollout: &Rollout,
-        target: &str,
-        now: Timestamp,
-    ) -> Result<Vec<Event>, Refusal> {
-        advance(rollout, target, &self.approved, &self.fresh, &self.entry, now)
+    fn grounds(&self) -> Grounds<'_> {
+        Grounds { approved: &self.approved, fresh: &self.fresh, entry: &self.entry }
     }
 }
 
-const fn nothing() -> Report {
+pub(super) fn check_etag(rollout: &Rollout, seen: &str) -> Result<(), Refusal> {
+    let current = etag(rollout.revision);
+    if seen.is_empty() || seen == current {
+        return Ok(());
+    }
+    Err(Refusal::EtagMismatch { seen: seen.to_owned(), current })
+}
+
+pub(super) const fn nothing() -> Report {
     Report {
         digest: String::new(),
         gate_id: String::new(),
@@ -284,7 +309,7 @@ const fn nothing() -> Report {
 
 /// Decides as `decide` does, but changes nothing: its reports were not kept. Where the rollout has
 /// moved since `seen` such that it would, the caller is asked to decide again.
-fn unless_it_moved(
+pub(super) fn unless_it_moved(
     seen: &Rollout,
     decide: impl Fn(&Rollout, Timestamp) -> Result<Vec<Event>, Refusal>,
 ) -> impl Fn(&Rollout, Timestamp) -> Result<Vec<Event>, Refusal> {
@@ -302,7 +327,7 @@ fn entry_gate(phase: &str) -> String {
     format!("{}-entry", phase.to_lowercase())
 }
 
-fn find<'a>(rollouts: &'a Rollouts, name: &str) -> Result<&'a Rollout, Refusal> {
+pub(super) fn find<'a>(rollouts: &'a Rollouts, name: &str) -> Result<&'a Rollout, Refusal> {
     rollouts.by_name.get(name).ok_or_else(|| Refusal::RolloutNotFound(name.to_owned()))
 }
 

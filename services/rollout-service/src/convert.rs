@@ -1,21 +1,33 @@
-//! Between the wire, the journal and the core.
+//! Between the wire and the core.
 
 use std::time::Duration;
 
 use contracts::gate as gate_pb;
 use contracts::rollout as pb;
-use contracts::rollout::rollout_event::Kind;
-use plan::{Exclusion, ExclusionTest};
-use rollout_core::{Event, Item, Report, Rollout, Standing, State, StoredPlan};
+use plan::{Exclusion, ExclusionTest, MatrixRow, Plan};
+use rollout_core::{Item, Report, Rollback, Rollout, Standing, State, StoredPlan};
 use service_kit::wire::{etag, signed, wire_time};
-use store::Hash;
-use vocab::{BasisPoints, Role, Timestamp};
+use store::{Hash, Record};
+use vocab::{Role, Timestamp};
+
+mod event;
+
+pub(crate) use event::{event, stored};
 
 fn wire_duration(duration: Duration) -> Option<prost_types::Duration> {
     duration.try_into().ok()
 }
 
+fn names(roles: &[Role]) -> Vec<String> {
+    roles.iter().map(ToString::to_string).collect()
+}
+
 pub(crate) fn plan_version(name: &str, stored: &StoredPlan) -> pb::PlanVersion {
+    let approvals = stored.approvals.iter().map(|approval| pb::PlanApproval {
+        actor: approval.actor.clone(),
+        role: approval.role.to_string(),
+        create_time: Some(wire_time(approval.at)),
+    });
     pb::PlanVersion {
         name: name.to_owned(),
         source: stored.source.clone(),
@@ -23,6 +35,18 @@ pub(crate) fn plan_version(name: &str, stored: &StoredPlan) -> pb::PlanVersion {
         warnings: stored.warnings.clone(),
         create_time: Some(wire_time(stored.created_at)),
         actor: stored.actor.clone(),
+        approvals: approvals.collect(),
+        open_approval_roles: names(&stored.open_approvals()),
+    }
+}
+
+const fn wire_state(state: State) -> pb::rollout::State {
+    match state {
+        State::Pending => pb::rollout::State::Pending,
+        State::Running => pb::rollout::State::Running,
+        State::Paused => pb::rollout::State::Paused,
+        State::RollingBack => pb::rollout::State::RollingBack,
+        State::Archived => pb::rollout::State::Archived,
     }
 }
 
@@ -30,24 +54,13 @@ pub(crate) fn plan_version(name: &str, stored: &StoredPlan) -> pb::PlanVersion {
 pub(crate) fn rollout(rollout: &Rollout, now: Timestamp) -> pb::Rollout {
     let plan = &rollout.plan.plan;
     let phase = rollout.phase();
-    let gate = phase.and_then(|phase| phase.gate.as_ref());
-    let state = match rollout.state {
-        State::Pending => pb::rollout::State::Pending,
-        State::Running => pb::rollout::State::Running,
-        State::Paused => pb::rollout::State::Paused,
-    };
-    let approvals = rollout.approvals.iter().map(|approval| pb::Approval {
-        actor: approval.actor.clone(),
-        role: approval.role.to_string(),
-        report_digest: approval.report_digest.clone(),
-        create_time: Some(wire_time(approval.at)),
-    });
-    pb::Rollout {
+    let gate = rollout.end_gate();
+    let shown = pb::Rollout {
         name: rollout.name.clone(),
         plan_version: rollout.plan_version.clone(),
         pipeline: plan.pipeline.to_string(),
         flag: format!("flags/{}", plan.flag),
-        state: state.into(),
+        state: wire_state(rollout.state).into(),
         phase_id: phase.map_or_else(String::new, |phase| phase.id.to_string()),
         phase_display_name: phase.map_or_else(String::new, |phase| phase.name.clone()),
         generation: signed(rollout.generation),
@@ -56,15 +69,119 @@ pub(crate) fn rollout(rollout: &Rollout, now: Timestamp) -> pb::Rollout {
         remaining_duration: wire_duration(rollout.remaining_time(now)),
         exposure_basis_points: rollout.exposure.get().into(),
         gate: gate.map_or_else(String::new, |gate| format!("{}/gates/{}", rollout.name, gate.id)),
-        approvals: approvals.collect(),
+        approvals: approvals(rollout),
         next_phase_id: rollout.next_phase().map_or_else(String::new, |next| next.id.to_string()),
         next_step_basis_points: rollout.next_step().map_or(0, |share| share.get().into()),
         reconciling: rollout.applied_generation < rollout.generation,
-        pause_reason: rollout.pause_reason.clone(),
         demo: rollout.demo,
         create_time: Some(wire_time(rollout.created_at)),
         update_time: Some(wire_time(rollout.updated_at)),
         etag: etag(rollout.revision),
+        ..pb::Rollout::default()
+    };
+    with_what_stops_it(with_what_is_left(shown, rollout, now), rollout)
+}
+
+fn approvals(rollout: &Rollout) -> Vec<pb::Approval> {
+    let approvals = rollout.approvals.iter().map(|approval| pb::Approval {
+        actor: approval.actor.clone(),
+        role: approval.role.to_string(),
+        report_digest: approval.report_digest.clone(),
+        create_time: Some(wire_time(approval.at)),
+        blast_radius_digest: approval.blast_radius_digest.clone(),
+    });
+    approvals.collect()
+}
+
+fn with_what_is_left(shown: pb::Rollout, rollout: &Rollout, now: Timestamp) -> pb::Rollout {
+    let proposed = rollout.proposed_step.as_ref();
+    pb::Rollout {
+        remaining_hold_duration: wire_duration(rollout.remaining_hold(now)),
+        broken_thresholds: rollout.broken_thresholds.iter().cloned().collect(),
+        next_step_manual: rollout.next_step_is_manual(),
+        proposed_step_basis_points: proposed.map_or(0, |step| step.exposure.get().into()),
+        proposed_step_actor: proposed.map_or_else(String::new, |step| step.actor.clone()),
+        open_approval_roles: names(&rollout.open_approvals()),
+        overdue: rollout.is_overdue(now),
+        ga_announce_time: rollout.ga_announced_at.map(wire_time),
+        ga_declare_time: rollout.ga_declared_at.map(wire_time),
+        post_ga_tasks: post_ga_tasks(rollout),
+        ..shown
+    }
+}
+
+fn with_what_stops_it(shown: pb::Rollout, rollout: &Rollout) -> pb::Rollout {
+    let pause = rollout.pause.as_ref();
+    let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+    pb::Rollout {
+        pause_reason: text(pause.map(|pause| &pause.reason)),
+        pause_global: pause.is_some_and(|pause| pause.global),
+        pause_trigger: text(pause.map(|pause| &pause.trigger_id)),
+        kill_epoch: signed(pause.and_then(|pause| pause.kill_epoch).unwrap_or(0)),
+        firing_triggers: rollout.firing.iter().cloned().collect(),
+        rollback: rollout.rollback.as_ref().map(|one| wire_rollback(one, &rollout.plan.plan)),
+        ..shown
+    }
+}
+
+fn wire_rollback(rollback: &Rollback, plan: &Plan) -> pb::Rollback {
+    let steps = plan.rollback_steps.iter().map(|step| {
+        let done = rollback.done.iter().find(|done| done.id == step.id.as_str());
+        pb::RollbackStep {
+            step_id: step.id.to_string(),
+            title: step.title.clone(),
+            by_system: step.by_system,
+            complete_time: done.map(|done| wire_time(done.at)),
+            actor: done.map_or_else(String::new, |done| done.actor.clone()),
+            detail: done.map_or_else(String::new, |done| done.detail.clone()),
+            evidence: done.map_or_else(String::new, |done| done.evidence.clone()),
+        }
+    });
+    pb::Rollback {
+        rollback_id: rollback.id.clone(),
+        to_first: rollback.action == plan::TriggerAction::RollbackToFirst,
+        from_phase_id: rollback.from_phase_id.clone(),
+        to_phase_id: rollback.to_phase_id.clone(),
+        reason: rollback.reason.clone(),
+        trigger: rollback.trigger_id.clone(),
+        start_time: Some(wire_time(rollback.started_at)),
+        steps: steps.collect(),
+    }
+}
+
+fn post_ga_tasks(rollout: &Rollout) -> Vec<pb::PostGaTask> {
+    let tasks = rollout.plan.plan.post_ga.iter().map(|task| pb::PostGaTask {
+        task_id: task.id.to_string(),
+        title: task.title.clone(),
+        due_time: rollout.ga_declared_at.map(|declared| wire_time(declared.plus(task.due_after))),
+        done: rollout.post_ga_done.contains(task.id.as_str()),
+    });
+    tasks.collect()
+}
+
+/// A line of the timeline; `None` for what only the services have to know.
+pub(crate) fn timeline_entry(record: &Record, rollout: &str) -> Option<pb::TimelineEntry> {
+    let event = event(crate::state::decode(record).ok()?).ok()?;
+    let bookkeeping = matches!(event, rollout_core::Event::GenerationApplied { .. });
+    (event.rollout() == Some(rollout) && !bookkeeping).then(|| pb::TimelineEntry {
+        revision: signed(record.version),
+        occur_time: Some(wire_time(record.time)),
+        actor: record.actor.subject.clone(),
+        text: event.describe(),
+        reason: record.reason.clone(),
+        kind: record.kind.clone(),
+        traceparent: record.traceparent.clone(),
+    })
+}
+
+pub(crate) fn matrix_row(row: &MatrixRow) -> pb::MatrixRow {
+    let advice =
+        if row.rollback { pb::matrix_row::Advice::RollBack } else { pb::matrix_row::Advice::Pause };
+    pb::MatrixRow {
+        row_id: row.id.to_string(),
+        condition: row.condition.clone(),
+        duration: row.duration.clone(),
+        advice: advice.into(),
     }
 }
 
@@ -100,89 +217,4 @@ pub(crate) fn wire_exclusion(exclusion: &Exclusion) -> contracts::flag::Exclusio
             ExclusionTest::Above(bound) => Test::Above(*bound),
         }),
     }
-}
-
-fn share(basis_points: i32) -> Result<BasisPoints, String> {
-    BasisPoints::new(basis_points.into()).map_err(|why| why.to_string())
-}
-
-/// Reads an event from the journal.
-pub(crate) fn event(stored: pb::RolloutEvent) -> Result<Event, String> {
-    let rollout = stored.rollout;
-    Ok(match stored.kind.ok_or("an event of a kind this version does not know")? {
-        Kind::PlanStored(pb::PlanStored { name, source }) => Event::PlanStored { name, source },
-        Kind::RolloutCreated(pb::RolloutCreated { plan_version, demo }) => {
-            Event::Created { rollout, plan_version, demo }
-        }
-        Kind::PhaseEntered(entered) => Event::PhaseEntered {
-            rollout,
-            phase_id: entered.phase_id,
-            exposure: share(entered.exposure_basis_points)?,
-            left_phase_id: entered.left_phase_id,
-            gate_id: entered.gate_id,
-            report_digests: entered.report_digests,
-        },
-        Kind::GateApproved(pb::GateApproved { gate_id, role, report_digest }) => {
-            let role = Role::new(&role).map_err(|why| why.to_string())?;
-            Event::GateApproved { rollout, gate_id, role, report_digest }
-        }
-        Kind::RampStepTaken(step) => {
-            Event::RampStepTaken { rollout, exposure: share(step.exposure_basis_points)? }
-        }
-        Kind::RolloutPaused(pb::RolloutPaused { reason }) => Event::Paused { rollout, reason },
-        Kind::RolloutResumed(pb::RolloutResumed { reason }) => Event::Resumed { rollout, reason },
-        Kind::GenerationApplied(pb::GenerationApplied { generation }) => {
-            let generation = u64::try_from(generation).map_err(|error| error.to_string())?;
-            Event::GenerationApplied { rollout, generation }
-        }
-    })
-}
-
-/// The storage form of an event.
-pub(crate) fn stored(event: &Event) -> pb::RolloutEvent {
-    let (rollout, kind) = match event.clone() {
-        Event::PlanStored { name, source } => {
-            (String::new(), Kind::PlanStored(pb::PlanStored { name, source }))
-        }
-        Event::Created { rollout, plan_version, demo } => {
-            (rollout, Kind::RolloutCreated(pb::RolloutCreated { plan_version, demo }))
-        }
-        Event::PhaseEntered {
-            rollout,
-            phase_id,
-            exposure,
-            left_phase_id,
-            gate_id,
-            report_digests,
-        } => {
-            let exposure_basis_points = exposure.get().into();
-            let entered = pb::PhaseEntered {
-                phase_id,
-                exposure_basis_points,
-                left_phase_id,
-                gate_id,
-                report_digests,
-            };
-            (rollout, Kind::PhaseEntered(entered))
-        }
-        Event::GateApproved { rollout, gate_id, role, report_digest } => {
-            let role = role.to_string();
-            (rollout, Kind::GateApproved(pb::GateApproved { gate_id, role, report_digest }))
-        }
-        Event::RampStepTaken { rollout, exposure } => {
-            let exposure_basis_points = exposure.get().into();
-            (rollout, Kind::RampStepTaken(pb::RampStepTaken { exposure_basis_points }))
-        }
-        Event::Paused { rollout, reason } => {
-            (rollout, Kind::RolloutPaused(pb::RolloutPaused { reason }))
-        }
-        Event::Resumed { rollout, reason } => {
-            (rollout, Kind::RolloutResumed(pb::RolloutResumed { reason }))
-        }
-        Event::GenerationApplied { rollout, generation } => {
-            let generation = signed(generation);
-            (rollout, Kind::GenerationApplied(pb::GenerationApplied { generation }))
-        }
-    };
-    pb::RolloutEvent { rollout, kind: Some(kind) }
 }

@@ -30,18 +30,15 @@ impl From<Refused> for Fault {
             )
         };
         let fault = |code, reason| Self::new(code, DOMAIN, reason, message.clone());
+        let exists = |reason| fault(Code::AlreadyExists, reason);
         let held = |reason| {
             fault(Code::FailedPrecondition, reason).precondition(reason, "rollout", message.clone())
         };
         match &refusal {
             Refusal::PlanNotFound(name) => missing("PLAN_NOT_FOUND", "PlanVersion", name),
             Refusal::RolloutNotFound(name) => missing("ROLLOUT_NOT_FOUND", "Rollout", name),
-            Refusal::PlanExists(name) => {
-                fault(Code::AlreadyExists, "PLAN_EXISTS").with("name", name)
-            }
-            Refusal::RolloutExists(name) => {
-                fault(Code::AlreadyExists, "ROLLOUT_EXISTS").with("name", name)
-            }
+            Refusal::PlanExists(name) => exists("PLAN_EXISTS").with("name", name),
+            Refusal::RolloutExists(name) => exists("ROLLOUT_EXISTS").with("name", name),
             Refusal::FlagBusy { flag, owner } => {
                 held("FLAG_BUSY").with("flag", flag).with("rollout", owner)
             }
@@ -57,6 +54,20 @@ impl From<Refused> for Fault {
                 .with("to_basis_points", to.get())
                 .with("largest_basis_points", largest.get()),
             Refusal::StillHeld { left, .. } => held("STILL_BAKING").retry_after(*left),
+            Refusal::PlanRewritesHistory { plan, changed } => {
+                held("PLAN_REWRITES_HISTORY").with("plan", plan).with("changed", changed.join(","))
+            }
+            Refusal::WorkerMayNot { actor, .. } => {
+                fault(Code::PermissionDenied, "WORKER_MAY_NOT").with("actor", actor)
+            }
+            Refusal::EvidenceMissing(_) => Self::field(DOMAIN, "evidence", message.clone()),
+            Refusal::NotResumable { missing } | Refusal::NotArchivable { missing } => {
+                not_ready(fault(Code::FailedPrecondition, first_reason(missing)), missing)
+            }
+            Refusal::NoRollback(name) => held("NO_ROLLBACK").with("name", name),
+            Refusal::UnknownStep { step, .. } => missing("STEP_NOT_FOUND", "RollbackStep", step),
+            Refusal::UnknownTask { task, .. } => missing("TASK_NOT_FOUND", "PostGaTask", task),
+            Refusal::NotLastPhase { phase, .. } => held("NOT_LAST_PHASE").with("phase", phase),
             Refusal::NoGate(phase) => held("NO_GATE").with("phase", phase),
             Refusal::RoleMissing { actor, role } => fault(Code::PermissionDenied, "ROLE_MISSING")
                 .with("actor", actor)
@@ -90,6 +101,12 @@ const fn reason(missing: &Missing) -> &'static str {
         Missing::Approvals { .. } => "APPROVAL_MISSING",
         Missing::Criteria { .. } => "GATE_NOT_MET",
         Missing::Ramp { .. } => "RAMP_INCOMPLETE",
+        Missing::AnotherPerson { .. } => "ANOTHER_PERSON_REQUIRED",
+        Missing::StillFiring { .. } => "TRIGGER_STILL_FIRING",
+        Missing::RollbackSteps(_) => "ROLLBACK_INCOMPLETE",
+        Missing::ResumeCriterion(_) => "EVIDENCE_MISSING",
+        Missing::PostGaTasks(_) => "TASKS_OPEN",
+        Missing::NobodyExposed(_) => "STILL_EXPOSED",
     }
 }
 
@@ -100,9 +117,12 @@ fn not_ready(mut fault: Fault, missing: &[Missing]) -> Fault {
                 fault = fault.retry_after(*left);
                 "clock"
             }
-            Missing::Approvals { .. } => "approvals",
+            Missing::Approvals { .. } | Missing::AnotherPerson { .. } => "approvals",
             Missing::Criteria { .. } => "gate",
-            Missing::Ramp { .. } => "ramp",
+            Missing::Ramp { .. } | Missing::NobodyExposed(_) => "ramp",
+            Missing::StillFiring { .. } => "triggers",
+            Missing::RollbackSteps(_) | Missing::ResumeCriterion(_) => "rollback",
+            Missing::PostGaTasks(_) => "tasks",
         };
         fault = fault.precondition(reason(one), subject, one.to_string());
     }

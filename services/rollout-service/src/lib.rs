@@ -5,12 +5,16 @@
 
 mod api;
 mod app;
+mod capturing;
 mod convert;
 mod effects;
 mod error;
+mod following;
+mod passing;
 mod reports;
 mod settings;
 mod state;
+mod telling;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +56,8 @@ pub async fn serve(
     let app = App { replica, clock, flag, gate, killswitch, shutdown: shutdown.clone() };
     let app = Arc::new(app);
     effects::run(Arc::clone(&app), shutdown.clone());
+    following::run(&app, shutdown.clone());
+    passing::run(&app, shutdown.clone());
     let router = server::with_health_and_reflection(
         server::hardened(),
         contracts::DESCRIPTORS,

@@ -3,6 +3,7 @@
 mod audit;
 mod doctor;
 mod kill;
+mod rollout;
 mod store;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use audit::{AuditVerb, Journals, STREAMS};
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use kill::{KillScope, KillVerb};
+pub(crate) use rollout::{AdviseArguments, PlanVerb, RolloutId, RolloutVerb};
 pub(crate) use store::{StoreAt, StoreVerb};
 
 /// Takes a pipeline from nobody to everybody, one safe step at a time.
@@ -62,6 +64,8 @@ pub(crate) enum Verb {
     /// Conducts rollouts.
     #[command(subcommand)]
     Rollout(RolloutVerb),
+    /// Names the row of the plan's decision matrix that applies: pause, or roll back.
+    Advise(AdviseArguments),
     /// Shows, changes and evaluates flags.
     #[command(subcommand)]
     Flag(FlagVerb),
@@ -125,122 +129,6 @@ pub(crate) struct DemoArguments {
     /// Size of the largest file sent, in bytes: D7's limit.
     #[arg(long, default_value_t = 50 * 1024 * 1024)]
     pub(crate) large_file_bytes: u64,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PlanVerb {
-    /// Reports every problem of a plan file at once, with path and line.
-    Check {
-        /// The plan file.
-        file: PathBuf,
-    },
-    /// Shows what a plan file says: phases, gates, triggers, communications.
-    Show {
-        /// The plan file; the shipped plan where absent.
-        file: Option<PathBuf>,
-    },
-    /// Prints the JSON Schema of plan files, for editors.
-    Schema,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RolloutId {
-    /// The rollout.
-    #[arg(default_value = "ingestion-v2")]
-    pub(crate) rollout: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum RolloutVerb {
-    /// Stores the plan, creates the rollout and enters its first phase, as far as the entry
-    /// criteria allow. Can be repeated.
-    Start {
-        #[command(flatten)]
-        id: RolloutId,
-        /// The plan file; the shipped plan where absent.
-        #[arg(long, value_name = "FILE")]
-        plan: Option<PathBuf>,
-        /// Marks a rollout on a demo clock.
-        #[arg(long)]
-        demo: bool,
-    },
-    /// Shows where a rollout stands and what is missing.
-    Status {
-        #[command(flatten)]
-        id: RolloutId,
-        /// Shows it again on every change.
-        #[arg(long)]
-        watch: bool,
-    },
-    /// States that a criterion is met, with a link to evidence.
-    Attest {
-        /// The criterion, as `gate report` names it.
-        criterion: String,
-        /// The rollout.
-        #[arg(long, default_value = "ingestion-v2")]
-        rollout: String,
-        /// The role in which you state it.
-        #[arg(long)]
-        role: String,
-        /// A link to the evidence.
-        #[arg(long, value_name = "URL")]
-        evidence: String,
-        /// What you state.
-        #[arg(long, default_value = "")]
-        statement: String,
-    },
-    /// Approves the gate of the current phase as shown in one report.
-    Approve {
-        #[command(flatten)]
-        id: RolloutId,
-        /// The role in which you approve.
-        #[arg(long, default_value = "")]
-        role: String,
-        /// The digest of the report you saw, as `gate report --keep` shows it.
-        #[arg(long, default_value = "")]
-        digest: String,
-        /// Why.
-        #[arg(long, default_value = "")]
-        reason: String,
-        /// Enters this phase as well, if the approval was the last thing missing.
-        #[arg(long, value_name = "PHASE")]
-        advance: Option<String>,
-    },
-    /// Enters the next phase.
-    Advance {
-        /// The phase to enter, e.g. P1.
-        phase: String,
-        /// The rollout.
-        #[arg(long, default_value = "ingestion-v2")]
-        rollout: String,
-        /// Says whether it could, and changes nothing.
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Takes the next step of the ramp within the phase.
-    Ramp {
-        /// The share to reach, in whole percent.
-        percent: i32,
-        /// The rollout.
-        #[arg(long, default_value = "ingestion-v2")]
-        rollout: String,
-    },
-    /// Stops clock and ramp; new uploads of the cohort wait.
-    Pause {
-        #[command(flatten)]
-        id: RolloutId,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-    },
-    /// Leaves a pause.
-    Resume {
-        #[command(flatten)]
-        id: RolloutId,
-        /// Why it is safe.
-        #[arg(long)]
-        reason: String,
-    },
 }
 
 #[derive(Debug, Args)]

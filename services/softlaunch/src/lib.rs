@@ -42,6 +42,7 @@ pub async fn run(line: CommandLine) -> ExitCode {
         Verb::Up(_) | Verb::Demo(_) | Verb::SampleWorker(_) => tracing::Span::none(),
         Verb::Plan(_)
         | Verb::Rollout(_)
+        | Verb::Advise(_)
         | Verb::Flag(_)
         | Verb::Gate(_)
         | Verb::Kill(_)
@@ -73,6 +74,7 @@ fn default_filter(verb: &Verb) -> String {
         Verb::Demo(_) | Verb::SampleWorker(_) | Verb::Doctor(_) => "error",
         Verb::Plan(_)
         | Verb::Rollout(_)
+        | Verb::Advise(_)
         | Verb::Flag(_)
         | Verb::Gate(_)
         | Verb::Kill(_)
@@ -92,7 +94,8 @@ async fn dispatch(line: CommandLine, metrics_page: Option<SocketAddr>) -> Result
         Verb::SampleWorker(arguments) => ingestion_worker::worker::run((**arguments).clone())
             .await
             .map_err(|error| Failure::refused(error.to_string())),
-        Verb::Plan(verb) => verbs::plan::run(verb, output),
+        Verb::Plan(verb) => verbs::plan::run(verb, &connection()?, output).await,
+        Verb::Advise(arguments) => verbs::rollout::advise(arguments, &connection()?, output).await,
         Verb::Rollout(verb) => verbs::rollout::run(verb, &connection()?, output).await,
         Verb::Flag(verb) => verbs::flag::run(verb, &connection()?, output).await,
         Verb::Gate(verb) => verbs::gate::run(verb, &connection()?, output).await,

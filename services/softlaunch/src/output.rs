@@ -8,13 +8,12 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
 use contracts::gate as gate_pb;
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use service_kit::json::Json;
 use vocab::{BasisPoints, Timestamp, format_duration};
 
 use crate::failure::Failure;
 
-static POOL: LazyLock<Option<DescriptorPool>> =
-    LazyLock::new(|| DescriptorPool::decode(contracts::DESCRIPTORS).ok());
+static JSON: LazyLock<Json> = LazyLock::new(|| Json::new(contracts::DESCRIPTORS));
 
 /// Prints a line to standard output. A reader that has gone away is no error.
 pub(crate) fn say(text: impl std::fmt::Display) {
@@ -30,16 +29,7 @@ pub(crate) fn json(name: &str, message: &impl Message) -> Result<(), Failure> {
 
 /// A message as proto3 JSON, fields with default values included.
 pub(crate) fn value(name: &str, message: &impl Message) -> Result<serde_json::Value, Failure> {
-    let wrong = |why: String| Failure::refused(format!("cannot print {name}: {why}"));
-    let pool = POOL.as_ref().ok_or_else(|| wrong("no descriptors".to_owned()))?;
-    let descriptor = pool.get_message_by_name(name).ok_or_else(|| wrong("unknown".to_owned()))?;
-    let bytes = message.encode_to_vec();
-    let dynamic = DynamicMessage::decode(descriptor, bytes.as_slice())
-        .map_err(|error| wrong(error.to_string()))?;
-    let options = SerializeOptions::new().skip_default_fields(false);
-    dynamic
-        .serialize_with_options(serde_json::value::Serializer, &options)
-        .map_err(|error| wrong(error.to_string()))
+    JSON.value(name, message).map_err(Failure::refused)
 }
 
 /// A table with a heading.

@@ -63,11 +63,6 @@ fn a_retried_approval_changes_nothing() {
 }
 
 #[test]
-fn the_last_phase_has_no_gate_to_approve() {
-    entered("P4").when(ada(good, good)).refused("phase P4 has no gate to approve");
-}
-
-#[test]
 fn a_report_of_another_gate_is_refused() {
     let other = |report: &mut Report| report.gate_id = "gate-0".to_owned();
     entered("P1").when(ada(other, good)).refused(

@@ -4,7 +4,9 @@
 mod advancing;
 mod approving;
 mod beginning;
+mod closing;
 mod exploration;
+mod going_back;
 mod invariant;
 mod pausing;
 mod properties;

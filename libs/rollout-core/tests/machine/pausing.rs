@@ -20,7 +20,7 @@ fn a_paused_rollout_defers_the_cohort_and_keeps_its_share() {
     let told = pending_application(story.rollout()).unwrap().flag.unwrap();
     assert!(told.paused);
     assert_eq!(told.exposure, story.rollout().exposure);
-    assert_eq!(story.rollout().pause_reason, "errors rise");
+    assert_eq!(story.rollout().pause.as_ref().unwrap().reason, "errors rise");
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn the_clock_stands_while_paused_and_goes_on_where_it_stood() {
     let story = story.and(resumed).after(hours(2));
     assert_eq!(story.rollout().active_time(story.now), hours(7));
     assert_eq!(story.rollout().state, State::Running);
-    assert_eq!(story.rollout().pause_reason, "");
+    assert_eq!(story.rollout().pause, None);
 }
 
 #[test]

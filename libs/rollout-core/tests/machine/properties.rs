@@ -8,7 +8,10 @@ use rollout_core::{Report, Standing};
 use vocab::Role;
 
 use crate::invariant::{hold, replays};
-use crate::story::{Command, LEADS, Story, created, entered, hours, percent, person, shipped};
+use crate::story::{
+    Command, LEADS, LINK, Story, announced, created, entered, hours, percent, person, shipped,
+    threshold, trigger,
+};
 
 /// Where random stories begin: before the start, and at the beginning of every phase.
 static BEGINNINGS: LazyLock<Vec<Story>> = LazyLock::new(|| {
@@ -31,9 +34,19 @@ enum Line {
         fresh: Evidence,
         entry: Evidence,
     },
-    Ramp(Option<i64>),
-    Pause,
-    Resume,
+    Ramp(&'static str, Option<i64>),
+    Hold(bool),
+    Pause(bool),
+    Resume(bool),
+    Trigger(usize, bool),
+    Threshold(bool),
+    RollBack(bool),
+    Effect,
+    TickOff(usize),
+    Announce(Evidence),
+    Declare(Evidence),
+    Task(usize),
+    Archive,
     Tell,
     Wait(Duration),
     /// Everything a good conductor does before the next phase.
@@ -70,14 +83,35 @@ fn line() -> impl Strategy<Value = Line> {
         4 => approval.prop_map(|(who, role, seen, fresh)| Line::Approve { who, role, seen, fresh }),
         6 => (phase, evidence(), evidence())
             .prop_map(|(phase, fresh, entry)| Line::Advance { phase, fresh, entry }),
-        4 => share.prop_map(Line::Ramp),
-        1 => Just(Line::Pause),
-        3 => Just(Line::Resume),
+        3 => (prop::sample::select(&["olga", "pete"][..]), share)
+            .prop_map(|(who, share)| Line::Ramp(who, share)),
+        3 => any::<bool>().prop_map(Line::Hold),
+        1 => any::<bool>().prop_map(Line::Pause),
+        4 => any::<bool>().prop_map(Line::Resume),
+        2 => (0..TRIGGERS.len(), any::<bool>()).prop_map(|(which, firing)| Line::Trigger(which, firing)),
+        1 => any::<bool>().prop_map(Line::Threshold),
+        1 => any::<bool>().prop_map(Line::RollBack),
+        8 => Just(Line::Effect),
+        3 => (0..9_usize).prop_map(Line::TickOff),
+        2 => evidence().prop_map(Line::Announce),
+        2 => evidence().prop_map(Line::Declare),
+        2 => (0..9_usize).prop_map(Line::Task),
+        1 => Just(Line::Archive),
         2 => Just(Line::Tell),
         3 => (0..200_u64).prop_map(|count| Line::Wait(hours(count))),
         3 => Just(Line::MakeReady),
     ]
 }
+
+/// Triggers of every action, and one that the plan does not have.
+const TRIGGERS: [&str; 6] = [
+    "error-rate-over-10",
+    "breaker-open-over-5m",
+    "p1-incident",
+    "error-rate-over-20",
+    "data-corruption",
+    "no-such-trigger",
+];
 
 fn spoil(mut report: Report, evidence: Evidence) -> Report {
     match evidence {
@@ -126,11 +160,38 @@ fn command(story: &Story, line: &Line) -> Option<Command> {
             let fresh = spoil(story.gate_report(&[]), fresh);
             Some(Command::Advance { to, fresh, entry: spoil(story.entry_report(&[]), entry) })
         }
-        Line::Ramp(share) => Some(Command::Ramp(
-            share.map_or_else(|| rollout.next_step().unwrap_or_default(), percent),
-        )),
-        Line::Pause => Some(Command::Pause),
-        Line::Resume => Some(Command::Resume),
+        Line::Ramp(who, share) => {
+            let next = rollout.next_step().unwrap_or_default();
+            Some(Command::Ramp(who, share.map_or(next, percent)))
+        }
+        Line::Hold(thresholds_met) => Some(Command::Hold { thresholds_met }),
+        Line::Pause(global) => Some(Command::Pause { global }),
+        Line::Resume(evidence) => {
+            Some(Command::Resume { evidence: if evidence { LINK } else { "" } })
+        }
+        Line::Trigger(which, firing) => Some(trigger(TRIGGERS[which], firing)(story)),
+        Line::Threshold(firing) => Some(threshold("error_rate", firing)(story)),
+        Line::RollBack(to_first) => Some(Command::RollBack { to_first }),
+        Line::Effect => Some(Command::Effect),
+        Line::TickOff(which) => {
+            let step = shipped().rollback_steps.get(which);
+            Some(Command::TickOff(
+                step.map_or_else(|| "nothing".to_owned(), |one| one.id.to_string()),
+            ))
+        }
+        Line::Announce(evidence) => {
+            let Command::Announce(judged) = announced(story) else { return None };
+            Some(Command::Announce(spoil(judged, evidence)))
+        }
+        Line::Declare(evidence) => {
+            rollout.phase()?;
+            Some(Command::Declare(spoil(story.gate_report(&[]), evidence)))
+        }
+        Line::Task(which) => {
+            let task = shipped().post_ga.get(which);
+            Some(Command::Task(task.map_or_else(|| "nothing".to_owned(), |one| one.id.to_string())))
+        }
+        Line::Archive => Some(Command::Archive),
         Line::Tell => Some(Command::Tell),
         Line::Wait(_) | Line::MakeReady => None,
     }
@@ -154,12 +215,12 @@ fn carry_out(story: &mut Story, command: &Command) {
 }
 
 fn make_ready(story: &mut Story) {
-    while let Some(share) = story.rollout().next_step() {
+    while story.rollout().next_step().is_some() {
         story.now = story.now.plus(hours(24));
         let taken = story.journal.len();
-        carry_out(story, &Command::Ramp(share));
+        carry_out(story, &Command::Hold { thresholds_met: true });
         if story.journal.len() == taken {
-            return; // Paused: nothing to be done here.
+            return; // Stopped: nothing to be done here.
         }
     }
     story.now = story.now.plus(story.rollout().remaining_time(story.now));
@@ -182,20 +243,12 @@ proptest! {
     ) {
         let mut story = BEGINNINGS[beginning].clone();
         for line in &lines {
-            match line {
-                Line::Wait(duration) => story.now = story.now.plus(*duration),
-                Line::MakeReady => make_ready(&mut story),
-                Line::Start(_)
-                | Line::Approve { .. }
-                | Line::Advance { .. }
-                | Line::Ramp(_)
-                | Line::Pause
-                | Line::Resume
-                | Line::Tell => {
-                    if let Some(command) = command(&story, line) {
-                        carry_out(&mut story, &command);
-                    }
-                }
+            if let Line::Wait(duration) = line {
+                story.now = story.now.plus(*duration);
+            } else if matches!(line, Line::MakeReady) {
+                make_ready(&mut story);
+            } else if let Some(command) = command(&story, line) {
+                carry_out(&mut story, &command);
             }
         }
         replays(&story);

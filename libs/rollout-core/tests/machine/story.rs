@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use plan::{Plan, SHIPPED};
 use rollout_core::{
-    Event, Item, Refusal, Report, Rollout, Rollouts, Stamp, Standing, advance, approve, create,
-    pause, ramp, resume, start, store_plan,
+    Effect, Event, Firing, GA_UNANNOUNCED_GATE, Grounds, Item, Refusal, Report, Rollout, Rollouts,
+    Stamp, Standing, SystemStep, Watched, advance, announce_ga, approve, approve_plan, archive,
+    complete_task, create, declare_ga, kill_switch_engaged, next_effect, pause, ramp,
+    ramp_automatically, react, reenter, resume, roll_back, start, step_done, store_plan, tick_off,
 };
 use vocab::{Actor, BasisPoints, Role, Timestamp};
 
@@ -15,6 +17,8 @@ pub(crate) const PLAN: &str = "plans/ingestion_v2/versions/1.0";
 /// One person for each role that approves gates.
 pub(crate) const LEADS: [(&str, &str); 3] =
     [("ada", "engineering_lead"), ("bob", "product_manager"), ("cy", "sre_lead")];
+/// Where people put their evidence.
+pub(crate) const LINK: &str = "https://wiki.example.com/evidence";
 const BEGINNING: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
 static SHIPPED_PLAN: LazyLock<Plan> =
@@ -51,9 +55,29 @@ pub(crate) enum Command {
         fresh: Report,
         entry: Report,
     },
-    Ramp(BasisPoints),
-    Pause,
-    Resume,
+    /// Somebody takes a step by hand.
+    Ramp(&'static str, BasisPoints),
+    /// The plan takes a step by itself.
+    Hold {
+        thresholds_met: bool,
+    },
+    Pause {
+        global: bool,
+    },
+    Resume {
+        evidence: &'static str,
+    },
+    React(Firing),
+    RollBack {
+        to_first: bool,
+    },
+    /// The system carries out what is to be done next.
+    Effect,
+    TickOff(String),
+    Announce(Report),
+    Declare(Report),
+    Task(String),
+    Archive,
     /// Flag and gate have been told.
     Tell,
 }
@@ -81,6 +105,11 @@ pub(crate) fn created() -> Story {
     let (_, stored) =
         store_plan(&story.rollouts, shipped(), SHIPPED.as_bytes()).expect("nothing is stored yet");
     story.record(&stored, "olga");
+    for (name, role) in LEADS {
+        let (actor, role) = (person(name, &[role]), Role::new(role).expect("a role"));
+        let events = approve_plan(&story.rollouts, PLAN, &actor, &role).expect("an approver");
+        story.record(&events, name);
+    }
     let events = create(&story.rollouts, ROLLOUT, PLAN, false).expect("nothing is there yet");
     story.record(&events, "olga");
     story
@@ -111,13 +140,18 @@ impl Story {
         &self.rollouts.by_name[ROLLOUT]
     }
 
-    /// The current phase's gate judged now: everything is met but `open`.
+    /// The gate at the end of the phase judged now: everything is met but `open`.
     pub(crate) fn gate_report(&self, open: &[(&str, Standing)]) -> Report {
         let phase = self.rollout().phase().expect("it has started");
-        let gate = phase.gate.as_ref();
-        let (id, criteria) =
-            gate.map_or(("none", &[][..]), |gate| (gate.id.as_str(), gate.criteria.as_slice()));
-        let ids = criteria.iter().map(|criterion| criterion.id.as_str());
+        let id = self.rollout().end_gate().map_or("none", |gate| gate.id);
+        let ga = &shipped().ga;
+        let criteria: Vec<_> = match &phase.gate {
+            Some(gate) => gate.criteria.iter().collect(),
+            None => {
+                [&ga.quantitative, &ga.qualitative, &ga.checklist].into_iter().flatten().collect()
+            }
+        };
+        let ids = criteria.into_iter().map(|criterion| criterion.id.as_str());
         report(id, self.rollout().phase_generation, ids, open)
     }
 
@@ -132,26 +166,66 @@ impl Story {
     }
 
     pub(crate) fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
-        let rollout = self.rollout();
+        let (rollout, olga) = (self.rollout(), person("olga", &[]));
         match command {
             Command::Start(entry) => start(rollout, entry),
             Command::Approve { actor, role, seen, fresh } => {
-                approve(rollout, actor, role, seen, fresh)
+                approve(rollout, actor, role, seen, fresh, "")
             }
             Command::Advance { to, fresh, entry } => {
-                let approvals = rollout.approvals.iter();
-                let digests: Vec<_> = approvals.map(|approval| &approval.report_digest).collect();
-                let kept = self.kept.iter().filter(|report| digests.contains(&&report.digest));
-                let approved: Vec<_> = kept.cloned().collect();
-                advance(rollout, to, &approved, fresh, entry, self.now)
+                let approved = self.approved_reports();
+                let grounds = Grounds { approved: &approved, fresh, entry };
+                advance(rollout, &olga, to, grounds, self.now)
             }
-            Command::Ramp(share) => ramp(rollout, *share, self.now),
-            Command::Pause => pause(rollout, "errors rise"),
-            Command::Resume => resume(rollout, "errors are gone"),
+            Command::Ramp(who, share) => ramp(rollout, &person(who, &[]), *share, self.now),
+            Command::Hold { thresholds_met } => {
+                Ok(ramp_automatically(rollout, *thresholds_met, self.now))
+            }
+            Command::Pause { global } => pause(rollout, "errors rise", *global),
+            Command::Resume { evidence } => resume(rollout, &olga, "errors are gone", evidence),
+            Command::React(firing) => Ok(react(rollout, firing)),
+            Command::RollBack { to_first } => roll_back(rollout, *to_first, "data is wrong"),
+            Command::Effect => Ok(self.effect()),
+            Command::TickOff(step) => tick_off(rollout, &olga, step, "done", LINK),
+            Command::Announce(judged) => announce_ga(rollout, judged, self.now),
+            Command::Declare(fresh) => {
+                declare_ga(rollout, &olga, &self.approved_reports(), fresh, self.now)
+            }
+            Command::Task(task) => complete_task(rollout, task, LINK),
+            Command::Archive => archive(rollout, "it is over"),
             Command::Tell => {
                 let (rollout, generation) = (rollout.name.clone(), rollout.generation);
                 Ok(vec![Event::GenerationApplied { rollout, generation }])
             }
+        }
+    }
+
+    fn approved_reports(&self) -> Vec<Report> {
+        let approvals = self.rollout().approvals.iter();
+        let digests: Vec<_> = approvals.map(|approval| &approval.report_digest).collect();
+        self.kept.iter().filter(|report| digests.contains(&&report.digest)).cloned().collect()
+    }
+
+    /// What is recorded once the next effect has been carried out.
+    fn effect(&self) -> Vec<Event> {
+        let rollout = self.rollout();
+        let kill = SystemStep::ActivateKillSwitch;
+        match next_effect(rollout) {
+            None => Vec::new(),
+            Some(Effect::EngageKillSwitch { rollback_id: Some(id), .. }) => {
+                step_done(rollout, &id, kill, "epoch 7", b"")
+            }
+            Some(Effect::EngageKillSwitch { rollback_id: None, .. }) => {
+                kill_switch_engaged(rollout, 7)
+            }
+            Some(Effect::Apply(application)) => {
+                let (rollout, generation) = (rollout.name.clone(), application.generation);
+                vec![Event::GenerationApplied { rollout, generation }]
+            }
+            Some(Effect::Step { rollback_id, step }) => {
+                step_done(rollout, &rollback_id, step, "done", b"")
+            }
+            Some(Effect::Reenter { rollback_id }) => reenter(rollout, &rollback_id),
         }
     }
 
@@ -161,15 +235,24 @@ impl Story {
         let actor = match command {
             Command::Approve { actor, seen, .. } => {
                 self.kept.push(seen.clone());
-                actor.subject.clone()
+                &actor.subject
+            }
+            Command::Ramp(who, _) => *who,
+            Command::Effect | Command::Tell | Command::React(_) | Command::Hold { .. } => {
+                "system:rollout"
             }
             Command::Start(_)
             | Command::Advance { .. }
-            | Command::Ramp(_)
-            | Command::Pause
-            | Command::Resume
-            | Command::Tell => "olga".to_owned(),
+            | Command::Pause { .. }
+            | Command::Resume { .. }
+            | Command::RollBack { .. }
+            | Command::TickOff(_)
+            | Command::Announce(_)
+            | Command::Declare(_)
+            | Command::Task(_)
+            | Command::Archive => "olga",
         };
+        let actor = actor.to_owned();
         self.record(&events, &actor);
         Ok(events)
     }
@@ -201,17 +284,25 @@ impl Story {
 
     /// Given that the ramp is at its end, time is over and everybody has approved.
     pub(crate) fn ready(mut self) -> Self {
-        while let Some(step) = self.rollout().next_step() {
-            self = self.after(days(1)).and(|_| Command::Ramp(step));
+        while self.rollout().next_step().is_some() {
+            self = self.after(days(1)).and(held);
         }
         let left = self.rollout().remaining_time(self.now);
         self.after(left).approved()
     }
 
+    /// Given that the system has done whatever is to be done.
+    pub(crate) fn settled(mut self) -> Self {
+        while next_effect(self.rollout()).is_some() {
+            self = self.and(|_| Command::Effect);
+        }
+        self
+    }
+
     /// Given that everybody the gate asks for has approved.
     pub(crate) fn approved(mut self) -> Self {
-        let gate = self.rollout().phase().and_then(|phase| phase.gate.clone());
-        for role in gate.expect("the phase ends at a gate").approvers {
+        assert!(self.rollout().end_gate().is_some(), "the phase ends at a gate");
+        for role in self.rollout().open_approvals() {
             let lead = LEADS.iter().find(|(_, held)| *held == role.as_str());
             let (name, role) = lead.expect("every approver has a name here");
             self = self.and(approval(name, role));
@@ -304,14 +395,67 @@ pub(crate) fn to(phase: &str) -> impl FnOnce(&Story) -> Command {
     }
 }
 
+/// Another person than whoever asked takes a step.
 pub(crate) fn step(share: i64) -> impl FnOnce(&Story) -> Command {
-    move |_| Command::Ramp(percent(share))
+    move |_| Command::Ramp("pete", percent(share))
+}
+
+/// Somebody asks for a step.
+pub(crate) fn asked(share: i64) -> impl FnOnce(&Story) -> Command {
+    move |_| Command::Ramp("olga", percent(share))
+}
+
+/// Time passes for the plan to take a step, thresholds being met.
+pub(crate) fn held(_: &Story) -> Command {
+    Command::Hold { thresholds_met: true }
 }
 
 pub(crate) fn paused(_: &Story) -> Command {
-    Command::Pause
+    Command::Pause { global: false }
 }
 
 pub(crate) fn resumed(_: &Story) -> Command {
-    Command::Resume
+    Command::Resume { evidence: "" }
+}
+
+pub(crate) fn resumed_on_evidence(_: &Story) -> Command {
+    Command::Resume { evidence: LINK }
+}
+
+pub(crate) fn ticked(step: &'static str) -> impl FnOnce(&Story) -> Command {
+    move |_| Command::TickOff(step.to_owned())
+}
+
+/// The gate service says that a trigger of the plan holds, or holds no more.
+pub(crate) fn trigger(id: &'static str, firing: bool) -> impl FnOnce(&Story) -> Command {
+    watched(Watched::Trigger, id, firing)
+}
+
+pub(crate) fn threshold(id: &'static str, firing: bool) -> impl FnOnce(&Story) -> Command {
+    watched(Watched::Threshold, id, firing)
+}
+
+fn watched(kind: Watched, id: &'static str, firing: bool) -> impl FnOnce(&Story) -> Command {
+    move |story| {
+        Command::React(Firing {
+            cursor: story.journal.len() as u64 + 1,
+            phase_generation: story.rollout().phase_generation,
+            id: id.to_owned(),
+            kind,
+            firing,
+            title: id.to_owned(),
+            evidence: "as measured".to_owned(),
+            at: story.now,
+        })
+    }
+}
+
+/// The declaration's gate without what its announcement brings, met but for `open`.
+pub(crate) fn announced(story: &Story) -> Command {
+    let generation = story.rollout().phase_generation;
+    Command::Announce(report(GA_UNANNOUNCED_GATE, generation, [].into_iter(), &[]))
+}
+
+pub(crate) fn declared(story: &Story) -> Command {
+    Command::Declare(story.gate_report(&[]))
 }

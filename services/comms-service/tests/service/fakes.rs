@@ -125,6 +125,17 @@ fake!(RolloutService for Rollouts {
     ramp_rollout: ro::RampRolloutRequest => ro::Rollout,
     pause_rollout: ro::PauseRolloutRequest => ro::Rollout,
     resume_rollout: ro::ResumeRolloutRequest => ro::Rollout,
+    approve_plan_version: ro::ApprovePlanVersionRequest => ro::PlanVersion,
+    roll_back_rollout: ro::RollBackRolloutRequest => ro::Rollout,
+    complete_rollback_step: ro::CompleteRollbackStepRequest => ro::Rollout,
+    note_timeline: ro::NoteTimelineRequest => ro::TimelineEntry,
+    list_timeline: ro::ListTimelineRequest => ro::ListTimelineResponse,
+    advise: ro::AdviseRequest => ro::AdviseResponse,
+    change_rollout_plan: ro::ChangeRolloutPlanRequest => ro::Rollout,
+    announce_ga: ro::AnnounceGaRequest => ro::Rollout,
+    declare_ga: ro::DeclareGaRequest => ro::Rollout,
+    complete_post_ga_task: ro::CompletePostGaTaskRequest => ro::Rollout,
+    archive_rollout: ro::ArchiveRolloutRequest => ro::Rollout,
     watch_rollout: ro::WatchRolloutRequest => Self::WatchRolloutStream,
 }
     async fn get_plan_version(

@@ -119,7 +119,9 @@ impl Site {
     }
 
     pub(crate) fn pause(&self, reason: &str) {
-        self.rollout_event(Kind::RolloutPaused(ro::RolloutPaused { reason: reason.to_owned() }));
+        let reason = reason.to_owned();
+        let paused = ro::RolloutPaused { reason, ..ro::RolloutPaused::default() };
+        self.rollout_event(Kind::RolloutPaused(paused));
     }
 
     pub(crate) fn engage(&self, pipeline: &str, drill: bool) {

@@ -2,15 +2,21 @@
 
 use std::path::Path;
 
+use contracts::rollout as pb;
 use plan::{Criterion, Judged, Plan, Problem, Severity};
 use serde_json::json;
 use vocab::format_duration;
 
 use crate::arguments::{Output, PlanVerb};
+use crate::connect::Connection;
 use crate::failure::Failure;
 use crate::output::{say, table};
 
-pub(crate) fn run(verb: &PlanVerb, output: Output) -> Result<(), Failure> {
+pub(crate) async fn run(
+    verb: &PlanVerb,
+    connection: &Connection,
+    output: Output,
+) -> Result<(), Failure> {
     match verb {
         PlanVerb::Check { file } => check(file, output),
         PlanVerb::Show { file } => show(&read(file.as_deref())?, output),
@@ -19,7 +25,45 @@ pub(crate) fn run(verb: &PlanVerb, output: Output) -> Result<(), Failure> {
                 .map_err(|error| Failure::refused(error.to_string()))?);
             Ok(())
         }
+        PlanVerb::Store { file } => {
+            let source = read(file.as_deref())?.into_bytes();
+            let request = pb::CreatePlanVersionRequest { source, ..Default::default() };
+            let stored = connection.rollouts()?.create_plan_version(request).await?;
+            stored_version(stored.get_ref(), output)
+        }
+        PlanVerb::Approve { version, role, reason } => {
+            let name = match version {
+                Some(version) => version.clone(),
+                None => shipped_version()?,
+            };
+            let (role, reason) = (role.clone(), reason.clone());
+            let request = pb::ApprovePlanVersionRequest { name, role, reason };
+            let approved = connection.rollouts()?.approve_plan_version(request).await?;
+            stored_version(approved.get_ref(), output)
+        }
     }
+}
+
+fn shipped_version() -> Result<String, Failure> {
+    let (plan, _) = Plan::parse(plan::SHIPPED)
+        .map_err(|_e| Failure::refused("the shipped plan does not read".to_owned()))?;
+    Ok(format!("plans/{}/versions/{}", plan.pipeline, plan.version))
+}
+
+fn stored_version(stored: &pb::PlanVersion, output: Output) -> Result<(), Failure> {
+    if output == Output::Json {
+        return crate::output::json("softlaunch.rollout.v1.PlanVersion", stored);
+    }
+    say(format!("{}: sha256 {}", stored.name, stored.digest));
+    for approval in &stored.approvals {
+        say(format!("  approved    by {} as {}", approval.actor, approval.role));
+    }
+    if stored.open_approval_roles.is_empty() {
+        say("  approved by everybody it needs");
+    } else {
+        say(format!("  waits for   {}", stored.open_approval_roles.join(", ")));
+    }
+    Ok(())
 }
 
 /// The text of a plan file; of the shipped plan where none is named.

@@ -7,8 +7,14 @@ use tonic::Code;
 use crate::arguments::{Output, RolloutVerb};
 use crate::connect::Connection;
 use crate::failure::Failure;
-use crate::output::{duration, json, report, say, share, short, time};
+use crate::output::{json, report, say, short};
 use crate::verbs::{plan, rollout_name};
+
+mod more;
+mod showing;
+
+pub(crate) use more::advise;
+pub(crate) use showing::show;
 
 const MESSAGE: &str = "softlaunch.rollout.v1.Rollout";
 
@@ -52,6 +58,7 @@ pub(crate) async fn run(
                 role: role.clone(),
                 reason: reason.clone(),
                 validate_only: false,
+                blast_radius_digest: String::new(),
             };
             let mut rollout = connection.rollouts()?.approve_gate(request).await?.into_inner();
             if let Some(phase) = advance {
@@ -71,17 +78,25 @@ pub(crate) async fn run(
             };
             show(connection.rollouts()?.ramp_rollout(request).await?.get_ref(), output)
         }
-        RolloutVerb::Pause { id, reason } => {
+        RolloutVerb::Pause { id, reason, global } => {
             let (name, reason) = (rollout_name(&id.rollout), reason.clone());
-            let request = pb::PauseRolloutRequest { name, reason };
+            let request = pb::PauseRolloutRequest { name, reason, global: *global };
             show(connection.rollouts()?.pause_rollout(request).await?.get_ref(), output)
         }
-        RolloutVerb::Resume { id, reason } => {
+        RolloutVerb::Resume { id, reason, evidence } => {
             let (name, reason) = (rollout_name(&id.rollout), reason.clone());
-            let etag = get(connection, &name).await?.etag;
-            let request = pb::ResumeRolloutRequest { name, reason, etag };
+            let (etag, evidence) = (get(connection, &name).await?.etag, evidence.clone());
+            let request = pb::ResumeRolloutRequest { name, reason, etag, evidence };
             show(connection.rollouts()?.resume_rollout(request).await?.get_ref(), output)
         }
+        RolloutVerb::RollBack { .. }
+        | RolloutVerb::TickOff { .. }
+        | RolloutVerb::Timeline { .. }
+        | RolloutVerb::ChangePlan { .. }
+        | RolloutVerb::Announce { .. }
+        | RolloutVerb::Declare { .. }
+        | RolloutVerb::Task { .. }
+        | RolloutVerb::Archive { .. } => more::run(verb, connection, output).await,
     }
 }
 
@@ -179,44 +194,5 @@ async fn missing(connection: &Connection, rollout: &pb::Rollout) -> Result<(), F
         say(format!("\n{} ({name}): {verdict}", judged.title));
         say(report(&judged));
     }
-    Ok(())
-}
-
-/// Shows a rollout.
-pub(crate) fn show(rollout: &pb::Rollout, output: Output) -> Result<(), Failure> {
-    if output == Output::Json {
-        return json(MESSAGE, rollout);
-    }
-    let state = short(rollout.state().as_str_name());
-    say(format!("{}: {state}", rollout.name));
-    if rollout.demo {
-        say("  DEMO: durations run on a demo clock");
-    }
-    say(format!("  plan        {}", rollout.plan_version));
-    if !rollout.phase_id.is_empty() {
-        let (phase, since) = (&rollout.phase_id, time(rollout.phase_start_time.as_ref()));
-        say(format!("  phase       {phase} {} since {since}", rollout.phase_display_name));
-        let active = duration(rollout.active_duration.as_ref());
-        let left = duration(rollout.remaining_duration.as_ref());
-        say(format!("  clock       {active} active, {left} left of the minimum"));
-        say(format!("  exposure    {} by percentage", share(rollout.exposure_basis_points)));
-    }
-    for approval in &rollout.approvals {
-        let (role, actor) = (&approval.role, &approval.actor);
-        say(format!("  approved    by {actor} as {role}, report {:.12}", approval.report_digest));
-    }
-    if !rollout.pause_reason.is_empty() {
-        say(format!("  paused      {}", rollout.pause_reason));
-    }
-    if rollout.next_step_basis_points > 0 {
-        say(format!("  next step   {}", share(rollout.next_step_basis_points)));
-    }
-    if !rollout.next_phase_id.is_empty() {
-        say(format!("  next phase  {}", rollout.next_phase_id));
-    }
-    if rollout.reconciling {
-        say("  flag and gate have yet to be told of the last change");
-    }
-    say(format!("  etag        {}", rollout.etag));
     Ok(())
 }

@@ -1,0 +1,37 @@
+//! Messages as proto3 JSON, by their descriptors.
+
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+
+/// Writes messages of one set of contracts as JSON.
+#[derive(Debug)]
+pub struct Json {
+    pool: Result<DescriptorPool, String>,
+}
+
+impl Json {
+    /// For the contracts that `descriptors`, an encoded `FileDescriptorSet`, describes.
+    #[must_use]
+    pub fn new(descriptors: &[u8]) -> Self {
+        Self { pool: DescriptorPool::decode(descriptors).map_err(|error| error.to_string()) }
+    }
+
+    /// A message as proto3 JSON, fields with default values included. `name`: its full name, e.g.
+    /// `softlaunch.gate.v1.GateReport`.
+    ///
+    /// # Errors
+    /// Says why, as a lowercase fragment: the name is none of these contracts.
+    pub fn value(&self, name: &str, message: &impl Message) -> Result<serde_json::Value, String> {
+        let wrong = |why: String| format!("cannot write {name} as JSON: {why}");
+        let pool = self.pool.as_ref().map_err(|why| wrong(why.clone()))?;
+        let unknown = || wrong("no such message".to_owned());
+        let descriptor = pool.get_message_by_name(name).ok_or_else(unknown)?;
+        let bytes = message.encode_to_vec();
+        let dynamic = DynamicMessage::decode(descriptor, bytes.as_slice())
+            .map_err(|error| wrong(error.to_string()))?;
+        let options = SerializeOptions::new().skip_default_fields(false);
+        dynamic
+            .serialize_with_options(serde_json::value::Serializer, &options)
+            .map_err(|error| wrong(error.to_string()))
+    }
+}
