@@ -46,7 +46,12 @@ pub(crate) async fn beside_a_bare_append() -> Result<(), Error> {
         caller.engage("bad data").await?;
         calling.push(started.elapsed());
     }
-    report("engage / bare append", engaging.median(), appending.median(), ENGAGE_MAX);
+    println!(
+        "engage over a socket {:.2?}, append without one {:.2?}, call alone {:.2?}",
+        engaging.median(),
+        appending.median(),
+        calling.median()
+    );
     let both = appending.median() + calling.median();
     report("engage / bare append + bare call", engaging.median(), both, ENGAGE_MAX);
     Ok(())
