@@ -1,23 +1,29 @@
 //! Everything a verdict may rest on, as values.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use plan::{Metric, WindowSpan};
+use plan::{Metric, PromQuery, WindowSpan};
 use vocab::{Role, Timestamp};
 
-use crate::tally::Tally;
+use crate::sighted::Sighted;
+use crate::tally::{Ripe, Tally};
 
 /// Everything known at the moment of judging.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    /// Outcomes by stretch of time.
+    /// When the phase was entered.
+    pub phase_start: Timestamp,
+    /// What happened, by stretch of time.
     pub tallies: BTreeMap<SpanKey, Tally>,
+    /// Ripe uploads, by stretch of time and age in milliseconds.
+    pub ripe: BTreeMap<(SpanKey, u64), Ripe>,
     /// Newest gauges by metric and label.
     pub gauges: BTreeMap<(Metric, String), Gauge>,
     /// What was sighted since the phase started.
     pub sighted: Sighted,
-    /// Attestations in force, by criterion id.
-    pub attested: BTreeMap<String, Attested>,
+    /// Statements in force, by criterion id.
+    pub attested: BTreeMap<String, Vec<Attested>>,
     /// Gates passed and approved.
     pub passed_gates: BTreeSet<String>,
     /// State transitions the plan expects, as `from->to`.
@@ -26,6 +32,43 @@ pub struct Evidence {
     pub previous_gate: Option<String>,
     /// How old a gauge may be before it is stale.
     pub gauge_age_max_ms: u64,
+    /// When anybody last reported anything.
+    pub heard: Option<Timestamp>,
+    /// Where nobody has reported for this long, there is no telemetry.
+    pub silent_after: Duration,
+    /// When the newest outcome happened.
+    pub newest_outcome: Option<Timestamp>,
+    /// What Prometheus answered.
+    pub answers: BTreeMap<PromQuery, Result<Answer, String>>,
+    /// The share the flag stands at, in basis points, where it is known.
+    pub percentage_basis_points: u16,
+    /// Days in a row on which GA's criteria were met, and how many the plan asks for.
+    pub ga_days: (u32, u32),
+    /// How long a drill counts.
+    pub drill_valid_for: Duration,
+}
+
+impl Evidence {
+    /// Why nobody can be said to report; `None` where somebody does.
+    pub(crate) fn silence(&self, now: Timestamp) -> Option<String> {
+        let Some(heard) = self.heard else {
+            return Some("nobody has ever reported anything".to_owned());
+        };
+        let silent = now.since(heard);
+        let long = vocab::format_duration(Duration::from_secs(silent.as_secs()));
+        (silent > self.silent_after).then(|| format!("nobody has reported for {long}"))
+    }
+}
+
+/// One number from Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// The value, in the metric's smallest unit.
+    pub amount: u64,
+    /// How many observations it rests on.
+    pub samples: u64,
+    /// When it was measured.
+    pub at: Timestamp,
 }
 
 /// A stretch of time as a key.
@@ -52,31 +95,7 @@ pub struct Gauge {
     pub at: Timestamp,
 }
 
-/// Rare things seen since the phase started.
-#[derive(Debug, Clone, Default)]
-pub struct Sighted {
-    /// State transitions, as `from->to`.
-    pub transitions: BTreeSet<String>,
-    /// When each breaker last opened, and whether it has closed since.
-    pub breakers: BTreeMap<String, Breaker>,
-    /// Transitions to OPEN, with their times.
-    pub breaker_opened: Vec<Timestamp>,
-    /// Manual interventions, with their times.
-    pub interventions: Vec<Timestamp>,
-    /// The newest drill that passed.
-    pub drill: Option<Timestamp>,
-}
-
-/// What is known of one breaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Breaker {
-    /// Since when it has been OPEN without an explicit CLOSED.
-    pub open_since: Option<Timestamp>,
-    /// Whether it has gone from OPEN to CLOSED.
-    pub recovered: bool,
-}
-
-/// An attestation in force.
+/// A statement in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attested {
     /// By whom.

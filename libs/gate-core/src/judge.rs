@@ -1,14 +1,22 @@
 //! Judging: each criterion by its kind, the whole by its parts.
 
-use plan::{Criterion, Judged, Observation};
+mod measure;
+mod metric;
+mod observed;
+mod stated;
+mod value;
+
+use std::time::Duration;
+
+use plan::{Assurance, Criterion, Judged};
 use vocab::{Role, Timestamp};
 
 use crate::evidence::{Attested, Evidence};
 use crate::statistics::Interval;
 
-mod metric;
-
-pub use metric::MEASURED_SPANS;
+pub(crate) use measure::{Measured, Question, measure};
+pub(crate) use metric::{in_unit, p99_is_below};
+pub use value::{MEASURED_SPANS, Value, describe, value};
 
 /// A verdict, from bad to good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +42,37 @@ pub enum Kind {
     SignOff,
 }
 
+/// Why a verdict is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The rule holds, as sure as asked.
+    Met,
+    /// The rule does not hold.
+    NotMet,
+    /// The rule holds as it stands, but the data disproves it.
+    Disproved,
+    /// A count is still growing towards its goal.
+    NotThereYet,
+    /// Nobody reports.
+    NoTelemetry,
+    /// Reporters are alive, and there was nothing to report.
+    Idle,
+    /// There is data, and too little of it.
+    Insufficient,
+    /// The rule holds, but not as surely as asked.
+    Uncertain,
+    /// The newest data is too old.
+    Stale,
+    /// The source did not answer with one number.
+    SourceUnavailable,
+    /// Nobody has stated it, or not everybody who must.
+    NotStated,
+    /// It was stated too long ago.
+    Expired,
+    /// The system has not seen it yet.
+    NotObserved,
+}
+
 /// The verdict on one criterion, with what it rests on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CriterionResult {
@@ -41,13 +80,15 @@ pub struct CriterionResult {
     pub kind: Kind,
     /// The verdict.
     pub verdict: Verdict,
+    /// Why, for machines.
+    pub code: Reason,
     /// Why, as a lowercase fragment.
     pub reason: String,
     /// The value found, for people; empty for none.
     pub value: String,
     /// What it must be, for people; empty for none.
     pub requirement: String,
-    /// The 95 % interval around a rate.
+    /// The interval around a rate at the criterion's confidence.
     pub interval: Option<Interval>,
     /// Observations it rests on.
     pub sample_count: u64,
@@ -57,13 +98,30 @@ pub struct CriterionResult {
     pub source: String,
     /// Who may attest or must sign.
     pub roles: Vec<Role>,
+    /// How sure the data makes it; `None` where the rule does not hold or nothing was measured.
+    pub assurance: Option<Assurance>,
+    /// How sure the plan asks it to be.
+    pub required: Option<Assurance>,
+    /// When the newest data was made.
+    pub data_time: Option<Timestamp>,
+    /// How exactly the window's ends are kept.
+    pub resolution: Option<Duration>,
+    /// About how many more good observations a certificate needs.
+    pub certified_after: Option<u64>,
+    /// The largest relative error of the value.
+    pub relative_error_ppm: u64,
+    /// The statements it rests on.
+    pub statements: Vec<Attested>,
+    /// Judged and shown, but not counted.
+    pub dry_run: bool,
 }
 
 impl CriterionResult {
-    fn new(kind: Kind, verdict: Verdict, reason: impl Into<String>) -> Self {
+    fn new(kind: Kind, verdict: Verdict, code: Reason, reason: impl Into<String>) -> Self {
         Self {
             kind,
             verdict,
+            code,
             reason: reason.into(),
             value: String::new(),
             requirement: String::new(),
@@ -72,6 +130,14 @@ impl CriterionResult {
             window: String::new(),
             source: String::new(),
             roles: Vec::new(),
+            assurance: None,
+            required: None,
+            data_time: None,
+            resolution: None,
+            certified_after: None,
+            relative_error_ppm: 0,
+            statements: Vec::new(),
+            dry_run: false,
         }
     }
 }
@@ -79,103 +145,40 @@ impl CriterionResult {
 /// Judges one criterion at `now`.
 #[must_use]
 pub fn judge(criterion: &Criterion, evidence: &Evidence, now: Timestamp) -> CriterionResult {
-    match &criterion.judged {
+    let statements = || evidence.attested.get(criterion.id.as_str()).map_or(&[][..], Vec::as_slice);
+    let mut result = match &criterion.judged {
         Judged::Metric(metric) => metric::judge(metric, evidence, now),
-        Judged::Observed(observation) => judge_observed(*observation, evidence),
+        Judged::Observed(observation) => observed::judge(*observation, evidence, now),
         Judged::Attestation { roles } => {
-            judge_attested(roles, evidence.attested.get(criterion.id.as_str()))
+            stated::attested(roles, statements(), criterion.expires_after, now)
         }
-        // Signatures are the rollout's approvals; until it reports them the gate cannot say.
-        Judged::SignOff { roles } => CriterionResult {
-            roles: roles.clone(),
-            ..judge_attested(roles, evidence.attested.get(criterion.id.as_str()))
-        },
-    }
-}
-
-/// The verdict on the whole: the worst of its parts; nothing to judge cannot pass.
-#[must_use]
-pub fn overall(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
-    verdicts.into_iter().min().unwrap_or(Verdict::Inconclusive)
-}
-
-fn judge_attested(roles: &[Role], attested: Option<&Attested>) -> CriterionResult {
-    let held = attested.filter(|attested| roles.contains(&attested.role));
-    let titles: Vec<_> = roles.iter().map(Role::as_str).collect();
-    let mut result = match held {
-        Some(attested) => {
-            let why = format!("attested by {} as {}", attested.actor, attested.role);
-            CriterionResult {
-                source: attested.evidence.clone(),
-                sample_count: 1,
-                ..CriterionResult::new(Kind::Attestation, Verdict::Pass, why)
-            }
+        Judged::SignOff { roles } => {
+            stated::signed_off(roles, statements(), criterion.expires_after, now)
         }
-        None => CriterionResult::new(
-            Kind::Attestation,
-            Verdict::Inconclusive,
-            format!("not attested yet: waits for {}", titles.join(" or ")),
-        ),
     };
-    result.roles = roles.to_vec();
+    result.dry_run = criterion.dry_run;
     result
 }
 
-fn judge_observed(observation: Observation, evidence: &Evidence) -> CriterionResult {
-    let (met, reason, value) = match observation {
-        Observation::AllTransitions => {
-            let missing: Vec<_> = evidence
-                .expected_transitions
-                .iter()
-                .filter(|expected| !evidence.sighted.transitions.contains(*expected))
-                .map(String::as_str)
-                .collect();
-            let expected = evidence.expected_transitions.len();
-            let value = format!("{} of {expected}", expected - missing.len());
-            match missing.as_slice() {
-                _ if expected == 0 => (false, "the plan names no transitions".to_owned(), value),
-                [] => (true, "every transition seen".to_owned(), value),
-                missing => (false, format!("not seen yet: {}", missing.join(", ")), value),
-            }
-        }
-        Observation::BreakerRecovered => {
-            let recovered = evidence.sighted.breakers.values().filter(|b| b.recovered).count();
-            let open = evidence.sighted.breakers.values().any(|b| b.open_since.is_some());
-            match (recovered, open) {
-                (_, true) => (false, "a breaker is still open".to_owned(), "open".to_owned()),
-                (0, false) => (false, "no breaker opened and closed yet".to_owned(), String::new()),
-                (some, false) => {
-                    (true, "opened and closed again".to_owned(), format!("{some} recovered"))
-                }
-            }
-        }
-        Observation::KillSwitchDrill | Observation::KillSwitchAvailable => {
-            match evidence.sighted.drill {
-                Some(at) => {
-                    (true, "drilled: every connected worker applied it".to_owned(), at.to_string())
-                }
-                None => (false, "no drill passed in this phase yet".to_owned(), String::new()),
-            }
-        }
-        Observation::GatePassed => match &evidence.previous_gate {
-            Some(gate) if evidence.passed_gates.contains(gate) => {
-                (true, format!("{gate} passed and approved"), gate.clone())
-            }
-            Some(gate) => {
-                (false, format!("{gate} has not been passed and approved"), String::new())
-            }
-            None => (false, "there is no gate before this".to_owned(), String::new()),
-        },
-        Observation::FlagAtFull | Observation::CommunicationDelivered => {
-            (false, "not observed by this version".to_owned(), String::new())
-        }
-    };
-    let verdict = if met { Verdict::Pass } else { Verdict::Inconclusive };
-    CriterionResult {
-        value,
-        window: "since phase start".to_owned(),
-        source: format!("observed: {}", observation.name()),
-        sample_count: u64::from(met),
-        ..CriterionResult::new(Kind::Observed, verdict, reason)
+/// The verdict on the whole: the worst of its parts that count; nothing to judge cannot pass.
+#[must_use]
+pub fn overall<'a>(results: impl IntoIterator<Item = &'a CriterionResult>) -> Verdict {
+    let counted = results.into_iter().filter(|result| !result.dry_run);
+    counted.map(|result| result.verdict).min().unwrap_or(Verdict::Inconclusive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_counts_cannot_pass() {
+        let pass = CriterionResult::new(Kind::Metric, Verdict::Pass, Reason::Met, "met");
+        let fail = CriterionResult::new(Kind::Metric, Verdict::Fail, Reason::NotMet, "not met");
+        let dry = |result: &CriterionResult| CriterionResult { dry_run: true, ..result.clone() };
+        assert_eq!(overall([]), Verdict::Inconclusive);
+        assert_eq!(overall([&dry(&pass)]), Verdict::Inconclusive);
+        assert_eq!(overall([&pass, &dry(&fail)]), Verdict::Pass);
+        assert_eq!(overall([&pass, &fail]), Verdict::Fail);
     }
 }

@@ -3,14 +3,29 @@
 //! **Invariant:** no data never passes, and missing data never improves a verdict. No I/O, no
 //! clock; counts and thresholds are integers until they are printed.
 
-mod evidence;
 mod judge;
+mod watch;
+
+mod evidence;
+mod ga;
+mod incomplete_beta;
 mod latency;
+mod sighted;
 mod statistics;
 mod tally;
 
-pub use evidence::{Attested, Breaker, Evidence, Gauge, Sighted, SpanKey};
-pub use judge::{CriterionResult, Kind, MEASURED_SPANS, Verdict, judge, overall};
-pub use latency::{latency_bucket, quantile_ms};
-pub use statistics::{Interval, clopper_pearson, ln_e_fail, ln_e_pass};
-pub use tally::{Field, Outcome, Path, Tally};
+pub use evidence::{Answer, Attested, Evidence, Gauge, SpanKey};
+pub use ga::{Day, consecutive_days};
+pub use judge::{
+    CriterionResult, Kind, MEASURED_SPANS, Reason, Value, Verdict, describe, judge, overall, value,
+};
+pub use latency::{RELATIVE_ERROR_PPM, latency_bucket, quantile_ms};
+pub use sighted::{Breaker, BreakerState, Incident, Sighted};
+pub use statistics::{
+    Interval, certified_after, clopper_pearson, confidence_sequence, ln_e_fail, ln_e_pass,
+    lower_bound, p99_upper_rank, poisson_limits, upper_bound, wilson,
+};
+pub use tally::{Field, Happening, Outcome, Path, Ripe, Tally, reading};
+pub use watch::{
+    Condition, Level, Moved, Observed, Standing, State, Subject, Watched, observe, step, watched,
+};

@@ -18,6 +18,10 @@ pub struct Criterion {
     pub section: String,
     /// How it is judged.
     pub judged: Judged,
+    /// How long a person's statement counts; for ever where absent.
+    pub expires_after: Option<Duration>,
+    /// Judged and shown, but not counted.
+    pub dry_run: bool,
 }
 
 /// How a criterion is judged.
@@ -54,6 +58,49 @@ pub struct MetricCriterion {
     pub minimum_samples: u64,
     /// How sure the verdict must be.
     pub assurance: Assurance,
+    /// The confidence behind the assurance, in parts per million: 950,000 is 95 %.
+    pub confidence_ppm: u32,
+    /// Only uploads admitted this long ago are judged, and one of them that was begun and has not
+    /// ended counts as failed; zero for all that have ended.
+    pub mature_after: Duration,
+    /// What is taken of a gauge's readings.
+    pub statistic: Statistic,
+    /// What "normal" means for a count: it stays within the control limits of this baseline, and
+    /// the requirement is the upper one.
+    pub baseline: Option<Baseline>,
+    /// Where the value comes from, instead of what is reported to the gate service.
+    pub prometheus: Option<PromQuery>,
+}
+
+/// What is taken of a gauge's readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistic {
+    /// The newest.
+    Newest,
+    /// The largest of the window, to 1 %.
+    Max,
+    /// The median of the window, to 1 %.
+    Median,
+}
+
+/// What is normal: so many in a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Baseline {
+    /// How many were counted.
+    pub count: u64,
+    /// In which time.
+    pub period: Duration,
+}
+
+/// A question to Prometheus, whose answer is the value: of rates a share of one, of times seconds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PromQuery {
+    /// The value, in PromQL: one number, or one series.
+    pub query: String,
+    /// How many observations it rests on, in PromQL; 1 where absent.
+    pub samples_query: Option<String>,
+    /// How old the sample may be.
+    pub age_max: Duration,
 }
 
 /// The stretch of time a metric is judged over.
@@ -93,12 +140,20 @@ pub enum Observation {
     KillSwitchAvailable,
     /// The communication of this rollout's invitation or announcement has been delivered.
     CommunicationDelivered,
+    /// The quantitative criteria of GA were met on as many days in a row as the plan asks.
+    ConsecutiveDays,
 }
 
 named!(Assurance {
     "observed" => Observed,
     "not_disproved" => NotDisproved,
     "certified" => Certified,
+});
+
+named!(Statistic {
+    "newest" => Newest,
+    "max" => Max,
+    "median" => Median,
 });
 
 named!(Observation {
@@ -109,4 +164,5 @@ named!(Observation {
     "flag_at_full" => FlagAtFull,
     "kill_switch_available" => KillSwitchAvailable,
     "communication_delivered" => CommunicationDelivered,
+    "consecutive_days" => ConsecutiveDays,
 });

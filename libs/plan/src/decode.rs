@@ -29,6 +29,7 @@ pub(crate) fn plan(node: &Node) -> Decoded<Plan> {
         phases: fields.list("phases", phase::phase)?,
         thresholds: fields.list("thresholds", response::threshold)?,
         signals: fields.list("signals", response::signal)?,
+        watching: fields.maybe_one("watching", response::watching)?.unwrap_or_default(),
         triggers: fields.list("triggers", response::trigger)?,
         rollback_steps: fields.list("rollback_steps", response::rollback_step)?,
         decision_matrix: fields.list("decision_matrix", response::matrix_row)?,

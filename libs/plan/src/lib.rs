@@ -33,7 +33,10 @@ pub use closing::{DocumentChange, DocumentControl, Enhancement, GaRules, PostGaT
 pub use communication::{
     Audience, Channel, ChannelKind, Communication, CommunicationEvent, Message,
 };
-pub use criterion::{Assurance, Criterion, Judged, MetricCriterion, Observation, WindowSpan};
+pub use criterion::{
+    Assurance, Baseline, Criterion, Judged, MetricCriterion, Observation, PromQuery, Statistic,
+    WindowSpan,
+};
 pub use phase::{
     Activity, Exclusion, ExclusionTest, FlagForm, Gate, Limits, Parameter, Phase, RampStep, Review,
     ReviewInterval,
@@ -41,8 +44,8 @@ pub use phase::{
 pub use problem::{Problem, Severity};
 pub use quantity::{Comparison, Metric, Quantity, Requirement, Unit};
 pub use response::{
-    IncidentKind, KillSwitchRules, MatrixRow, OnStale, RollbackStep, Signal, Threshold, Trigger,
-    TriggerAction, TriggerCondition,
+    Growth, IncidentKind, KillSwitchRules, MatrixRow, OnStale, RollbackStep, SYSTEM_STEPS, Signal, Threshold,
+    Timing, Trigger, TriggerAction, TriggerCondition, Watching,
 };
 pub use schema::schema;
 pub use whole::{Plan, RoleTitle};

@@ -60,6 +60,7 @@ metrics! {
     Availability, "availability", Rate, "Good probes / all probes.";
     OpenBugs, "open_bugs", Count, "Open bugs of a severity, newest gauge.";
     OpenIncidents, "open_incidents", Count, "Open incidents of a severity, newest gauge.";
+    Incidents, "incidents", Count, "Incidents declared, of the kind that the label names.";
     SupportTickets, "support_tickets", Count, "Support tickets on ingestion.";
     ComplaintRate, "complaint_rate", Rate, "Client complaints / uploads processed.";
     DbCpu, "db_cpu", Rate, "Database CPU in use, newest gauge; to watch only.";
@@ -69,6 +70,12 @@ metrics! {
 }
 
 impl Metric {
+    /// Whether it is a value measured now and then, of which the newest counts.
+    #[must_use]
+    pub const fn is_gauge(self) -> bool {
+        matches!(self, Self::StagingBacklog | Self::OpenBugs | Self::OpenIncidents | Self::DbCpu)
+    }
+
     /// Finds a metric by the name plans use.
     ///
     /// # Errors

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use vocab::{PhaseId, ResourceId};
+use vocab::{PhaseId, ResourceId, Role};
 
+use crate::criterion::PromQuery;
 use crate::named::named;
 use crate::quantity::{Metric, Requirement};
 
@@ -42,6 +43,44 @@ pub struct Threshold {
     pub requirement: Requirement,
     /// The rolling window it is counted over.
     pub window: Duration,
+    /// When it alerts.
+    pub timing: Timing,
+}
+
+/// When something watched fires, and when it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timing {
+    /// How long the condition must hold at every evaluation; zero for at once.
+    pub sustained_for: Duration,
+    /// Samples below which it warns only.
+    pub minimum_samples: u64,
+    /// Fires on the bare rule, without a confidence bound.
+    pub literal: bool,
+    /// Once fired, it is over where this holds; where the condition does not hold if absent.
+    pub clears_when: Option<Requirement>,
+    /// How long it must be over at every evaluation before it can fire again.
+    pub clears_after: Duration,
+}
+
+/// How everything is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watching {
+    /// How often triggers, thresholds and advisories are evaluated.
+    pub evaluate_every: Duration,
+    /// Evaluations further apart leave a gap: what was sustained is not known to have been.
+    pub gap_max: Duration,
+    /// Where nobody has reported for this long, there is no telemetry.
+    pub silent_after: Duration,
+}
+
+impl Default for Watching {
+    fn default() -> Self {
+        Self {
+            evaluate_every: Duration::from_secs(15),
+            gap_max: Duration::from_secs(5 * 60),
+            silent_after: Duration::from_secs(24 * 3600),
+        }
+    }
 }
 
 /// A signal to watch.
@@ -57,6 +96,23 @@ pub struct Signal {
     pub action: String,
     /// The metric behind it.
     pub metric: Metric,
+    /// The rolling window.
+    pub window: Duration,
+    /// Raised where this holds; and, where both are given, `grows` holds too.
+    pub raised_when: Option<Requirement>,
+    /// Raised where the value has grown like this.
+    pub grows: Option<Growth>,
+    /// When it is raised.
+    pub timing: Timing,
+}
+
+/// Growth against the metric's own past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Growth {
+    /// The value is at least so many percent of what it is over the longer window.
+    pub factor_percent: u32,
+    /// The longer window.
+    pub window: Duration,
 }
 
 /// A pause or rollback trigger.
@@ -76,6 +132,10 @@ pub struct Trigger {
     pub action_title: String,
     /// What must be shown before resuming; empty for rollbacks.
     pub resume_criterion: String,
+    /// Whether that is seen by the system: it is met once the trigger has cleared.
+    pub resume_observed: bool,
+    /// Who may go on although it still fires; nobody where empty.
+    pub override_roles: Vec<Role>,
 }
 
 /// When a trigger fires.
@@ -89,12 +149,10 @@ pub enum TriggerCondition {
         fires_when: Requirement,
         /// The rolling window.
         window: Duration,
-        /// How long it must hold at every evaluation; zero for at once.
-        sustained_for: Duration,
-        /// Samples below which it warns only.
-        minimum_samples: u64,
-        /// Fires on the bare rule, without a confidence bound.
-        literal: bool,
+        /// When it fires.
+        timing: Timing,
+        /// Where the value comes from, instead of what is reported to the gate service.
+        prometheus: Option<PromQuery>,
     },
     /// An incident of this kind was recorded.
     Incident {
@@ -129,6 +187,15 @@ pub enum TriggerAction {
     RollbackToFirst,
 }
 
+/// The ids of the steps of a rollback that the system can do.
+pub const SYSTEM_STEPS: [&str; 5] = [
+    "activate-kill-switch",
+    "notify-affected-clients",
+    "capture-state",
+    "incident-timeline",
+    "roll-back-flag",
+];
+
 /// A step of the rollback checklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollbackStep {
@@ -151,6 +218,12 @@ pub struct MatrixRow {
     pub duration: String,
     /// True for rollback, false for pause.
     pub rollback: bool,
+    /// Applies where it is expected to take at most so long; to any length where absent.
+    pub within: Option<Duration>,
+    /// Applies where it is expected to take longer than this.
+    pub beyond: Option<Duration>,
+    /// Incidents of these kinds are of this row.
+    pub incidents: Vec<IncidentKind>,
 }
 
 named!(OnStale {

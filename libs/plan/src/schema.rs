@@ -93,9 +93,23 @@ mod tests {
         definitions
     }
 
+    /// The shipped plan, with a baseline and a question to Prometheus.
+    fn with_what_d7_does_without() -> String {
+        let normal = r#"baseline: { count: 40, period: 7d }, prometheus: { query: "tickets" }"#;
+        let plan = SHIPPED.replacen(r#"requirement: ">= 50""#, normal, 1).replacen(
+            "      window: 15m",
+            r#"      window: 15m
+      prometheus: { query: "ratio", samples_query: "all", age_max: 1m }"#,
+            1,
+        );
+        assert_ne!(plan, SHIPPED);
+        plan
+    }
+
     #[test]
     fn the_schema_knows_exactly_the_keys_that_the_reader_reads() {
         Plan::parse(SHIPPED).unwrap();
+        Plan::parse(&with_what_d7_does_without()).unwrap();
         let mut known = BTreeSet::new();
         for (name, definition) in definitions() {
             for key in definition["properties"].as_object().unwrap().keys() {

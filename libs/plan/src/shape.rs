@@ -10,17 +10,17 @@ mod word;
 
 pub(crate) use closing::{DOCUMENT, DOCUMENT_CHANGE, ENHANCEMENT, GA, POST_GA_TASK, REFERENCE};
 pub(crate) use communication::{AUDIENCE, CHANNEL, COMMUNICATION, MESSAGE};
-pub(crate) use criterion::{CRITERION, METRIC_CRITERION};
+pub(crate) use criterion::{BASELINE, CRITERION, METRIC_CRITERION, PROM_QUERY};
 pub(crate) use phase::{
     ACTIVITY, COHORT, EXCLUSION, FLAG, GATE, LIMITS, PARAMETER, PHASE, RAMP_STEP, REVIEW,
     REVIEW_INTERVAL,
 };
 pub(crate) use response::{
-    KILL_SWITCH, MATRIX_ACTIONS, MATRIX_ROW, ROLLBACK_STEP, SIGNAL, STEP_ACTORS, THRESHOLD,
-    TRIGGER, TRIGGER_METRIC,
+    GROWTH, KILL_SWITCH, MATRIX_ACTIONS, MATRIX_ROW, ROLLBACK_STEP, SIGNAL, STEP_ACTORS, THRESHOLD,
+    TRIGGER, TRIGGER_METRIC, WATCHING,
 };
 pub(crate) use whole::{PLAN, ROLE_TITLE};
-pub(crate) use word::{Word, parse_span, parse_window};
+pub(crate) use word::{Word, parse_confidence, parse_span, parse_window};
 
 use crate::node::Node;
 use crate::problem::Problems;

@@ -6,7 +6,9 @@ use crate::closing::{DocumentControl, Enhancement, GaRules, PostGaTask, Referenc
 use crate::communication::Communication;
 use crate::criterion::Criterion;
 use crate::phase::Phase;
-use crate::response::{KillSwitchRules, MatrixRow, RollbackStep, Signal, Threshold, Trigger};
+use crate::response::{
+    KillSwitchRules, MatrixRow, RollbackStep, Signal, Threshold, Trigger, Watching,
+};
 
 /// A whole plan, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// Signals to watch (D7 §4.3).
     pub signals: Vec<Signal>,
+    /// How they and the triggers are watched.
+    pub watching: Watching,
     /// Pause and rollback triggers (D7 §5.1, §5.2).
     pub triggers: Vec<Trigger>,
     /// The rollback checklist (D7 §5.3).

@@ -217,9 +217,9 @@ fn a_role_is_known() {
 #[test]
 fn a_phase_is_known() {
     refused(
-        "{ metric: error_rate, phases: [P4]",
-        "{ metric: error_rate, phases: [P9]",
-        "thresholds[2].phases[0]: the plan has no phase `P9`; did you mean `P0`?",
+        "{ metric: circuit_breaker_events, phases: [P4]",
+        "{ metric: circuit_breaker_events, phases: [P9]",
+        "thresholds[8].phases[0]: the plan has no phase `P9`; did you mean `P0`?",
     );
     refused(
         "      phases: [P2, P3]",

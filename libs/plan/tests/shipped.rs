@@ -226,8 +226,8 @@ fn leaves_the_last_three_steps_of_a_rollback_to_people() {
 fn declares_ga_on_seven_days_evidence_and_three_signatures() {
     let ga = shipped().ga;
     assert_eq!((ga.consecutive_days, ga.approvers.len()), (7, 3));
-    // Six of §6.1 and the incidents of §2.5; five of §6.2; §6.3 but for its first two lines.
-    assert_eq!((ga.quantitative.len(), ga.qualitative.len(), ga.checklist.len()), (8, 5, 6));
+    // Six of §6.1 and the incidents of §2.5; five of §6.2; §6.3 but for its second line.
+    assert_eq!((ga.quantitative.len(), ga.qualitative.len(), ga.checklist.len()), (8, 5, 7));
     let week = WindowSpan::Rolling(Duration::from_secs(7 * 24 * 3600));
     for criterion in &ga.quantitative {
         assert!(

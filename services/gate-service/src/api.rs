@@ -15,11 +15,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use vocab::Role;
 
-use crate::app::{App, find_gate};
+use crate::app::App;
 use crate::attestation::Statement;
 use crate::convert::gate_plan;
 use crate::error::{DOMAIN, Refusal};
-use crate::state::{happened, read_plan};
+use crate::state::happened;
+use crate::watched::{Reading, find_gate};
 
 const EVIDENCE_LENGTH_MAX: usize = 2_000;
 const REPORTS_HANDLED_KEY: &str = "softlaunch-reports-counted"; // Of a stream that was refused.
@@ -61,7 +62,12 @@ impl GateService for Api {
         let actor = actor(request.metadata())?;
         let request = request.into_inner();
         last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
-        read_plan(&request.plan_source).map_err(|why| Fault::field(DOMAIN, "plan_source", why))?;
+        Reading::of(&request.plan_source)
+            .map_err(|why| Fault::field(DOMAIN, "plan_source", why))?;
+        if !(0..=10_000).contains(&request.percentage_basis_points) {
+            let why = "expected 0 to 10000";
+            return Err(Fault::field(DOMAIN, "percentage_basis_points", why).into());
+        }
         if request.generation < 1 || request.phase_generation < 1 {
             return Err(Fault::field(DOMAIN, "generation", "expected 1 or more").into());
         }
@@ -77,9 +83,12 @@ impl GateService for Api {
         };
         let command = command(&self.app.clock, actor, "told by the conductor", None);
         let app = Arc::clone(&self.app);
-        uncancelled(async move { Ok(gate_plan(&app.apply_plan(command, applied).await?)) })
-            .await
-            .map(Response::new)
+        uncancelled(async move {
+            let watched = app.apply_plan(command, applied).await?;
+            Ok(gate_plan(&watched))
+        })
+        .await
+        .map(Response::new)
     }
 
     async fn get_gate_plan(
@@ -90,7 +99,8 @@ impl GateService for Api {
         let rollout = name
             .strip_suffix("/gatePlan")
             .ok_or_else(|| Fault::field(DOMAIN, "name", "expected rollouts/{rollout}/gatePlan"))?;
-        Ok(Response::new(gate_plan(&self.app.watched(rollout).map_err(Fault::from)?)))
+        let watched = self.app.watched(rollout).map_err(Fault::from)?;
+        Ok(Response::new(gate_plan(&watched)))
     }
 
     async fn evaluate_gate(
@@ -151,7 +161,7 @@ impl GateService for Api {
         &self,
         request: Request<pb::ListMetricsRequest>,
     ) -> Answer<pb::ListMetricsResponse> {
-        let metrics = self.app.metrics(&request.get_ref().parent).await?;
+        let metrics = self.app.metrics(&request.into_inner()).await?;
         Ok(Response::new(pb::ListMetricsResponse { metrics }))
     }
 
@@ -203,9 +213,11 @@ impl GateService for Api {
 
     async fn list_triggers(
         &self,
-        _request: Request<pb::ListTriggersRequest>,
+        request: Request<pb::ListTriggersRequest>,
     ) -> Answer<pb::ListTriggersResponse> {
-        Err(Status::unimplemented("not yet"))
+        let request = request.into_inner();
+        let triggers = self.app.triggers(&request.parent, request.kind()).await?;
+        Ok(Response::new(pb::ListTriggersResponse { triggers }))
     }
 
     type WatchTriggersStream = ReceiverStream<Result<pb::WatchTriggersResponse, Status>>;
@@ -223,9 +235,13 @@ impl GateService for Api {
 
     async fn get_ga_record(
         &self,
-        _request: Request<pb::GetGaRecordRequest>,
+        request: Request<pb::GetGaRecordRequest>,
     ) -> Answer<pb::GaRecord> {
-        Err(Status::unimplemented("not yet"))
+        let name = &request.get_ref().name;
+        let rollout = name
+            .strip_suffix("/gaRecord")
+            .ok_or_else(|| Fault::field(DOMAIN, "name", "expected rollouts/{rollout}/gaRecord"))?;
+        Ok(Response::new(self.app.ga_record(rollout).map_err(Fault::from)?))
     }
 }
 

@@ -6,19 +6,23 @@ use std::time::Duration;
 use contracts::gate as pb;
 use contracts::gate::gate_event::Kind;
 use gate_core::{judge, overall};
-use plan::Criterion;
 use service_kit::clock::Clock;
 use service_kit::fault::Fault;
 use service_kit::journaled::{command, refused};
 use service_kit::shutdown::Shutdown;
 use service_kit::wire::{signed, wire_time};
 use store::{Command, Counters, Replica};
-use vocab::{Actor, Role};
+use vocab::Actor;
 
 use crate::convert::{criterion_result, report_digest, wire_verdict};
 use crate::error::{DOMAIN, Refusal};
-use crate::evidence::spans;
-use crate::state::{State, Watched, draft};
+use crate::evidence::{Gathered, Wanted};
+use crate::exported::Meters;
+use crate::labels::Labels;
+use crate::prometheus::Prometheus;
+use crate::state::{State, draft};
+use crate::watched::{Watched, find_gate};
+use crate::watching::Over;
 
 /// The service behind its sockets.
 #[derive(Debug)]
@@ -28,69 +32,32 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,
     pub(crate) gauge_stale_after: Duration,
-}
-
-/// A list of criteria with a name.
-#[derive(Debug)]
-pub(crate) struct GateView<'a> {
-    pub(crate) id: String,
-    pub(crate) title: String,
-    pub(crate) criteria: &'a [Criterion],
-    pub(crate) approvers: &'a [Role],
-    /// The gate of the phase before, for entries.
-    previous: Option<String>,
-    /// The phase it ends, for exits.
-    ends: Option<&'a str>,
-}
-
-/// Finds a gate of the plan: an exit gate by its id, or `{phase}-entry`.
-pub(crate) fn find_gate<'a>(watched: &'a Watched, id: &str) -> Result<GateView<'a>, Refusal> {
-    let phases = &watched.plan.phases;
-    let mut known = Vec::new();
-    for (index, phase) in phases.iter().enumerate() {
-        let entry = format!("{}-entry", phase.id.as_str().to_lowercase());
-        if entry == id {
-            let before = index.checked_sub(1).and_then(|index| phases.get(index));
-            return Ok(GateView {
-                id: entry,
-                title: format!("Entry of {}", phase.id),
-                criteria: &phase.entry,
-                approvers: &[],
-                previous: before.and_then(|phase| Some(phase.gate.as_ref()?.id.to_string())),
-                ends: None,
-            });
-        }
-        known.push(entry);
-        if let Some(gate) = &phase.gate {
-            if gate.id.as_str() == id {
-                return Ok(GateView {
-                    id: gate.id.to_string(),
-                    title: gate.title.clone(),
-                    criteria: &gate.criteria,
-                    approvers: &gate.approvers,
-                    previous: None,
-                    ends: Some(phase.id.as_str()),
-                });
-            }
-            known.push(gate.id.to_string());
-        }
-    }
-    Err(Refusal::GateNotFound { gate: id.to_owned(), known })
+    pub(crate) prometheus: Prometheus,
+    pub(crate) labels: Labels,
+    pub(crate) meters: Meters,
+    pub(crate) over: Over,
 }
 
 impl App {
     /// A rollout under judgement, as it is now.
-    pub(crate) fn watched(&self, rollout: &str) -> Result<Watched, Refusal> {
+    pub(crate) fn watched(&self, rollout: &str) -> Result<Arc<Watched>, Refusal> {
         let snapshot = self.replica.snapshot();
         let watched = snapshot.state.rollouts.get(rollout).cloned();
         watched.ok_or_else(|| Refusal::RolloutNotFound(rollout.to_owned()))
+    }
+
+    /// The rollout that counts what is reported of a pipeline.
+    pub(crate) fn of_pipeline(&self, pipeline: &str) -> Result<Arc<Watched>, Refusal> {
+        let snapshot = self.replica.snapshot();
+        let watched = snapshot.state.of_pipeline(pipeline).cloned();
+        watched.ok_or_else(|| Refusal::PipelineNotFound(pipeline.to_owned()))
     }
 
     pub(crate) async fn apply_plan(
         &self,
         command: Command,
         applied: pb::GatePlanApplied,
-    ) -> Result<Watched, Fault> {
+    ) -> Result<Arc<Watched>, Fault> {
         let offered = u64::try_from(applied.generation).unwrap_or(0);
         let rollout = applied.rollout.clone();
         self.replica
@@ -116,7 +83,7 @@ impl App {
     ) -> Result<pb::GateReport, Fault> {
         let watched = self.watched(rollout)?;
         let gate = find_gate(&watched, gate_id)?;
-        if let Some(phase) = gate.ends.filter(|phase| *phase != watched.phase_id) {
+        if let Some(phase) = gate.ends.filter(|phase| *phase != watched.phase_id.as_str()) {
             let current = if watched.phase_id.is_empty() {
                 "no phase yet".to_owned()
             } else {
@@ -126,11 +93,15 @@ impl App {
             return Err(Refusal::WrongPhase { gate, phase, current }.into());
         }
         let now = self.clock.now();
-        let previous = gate.previous.clone();
-        let evidence = self.evidence(&watched, previous, &spans(gate.criteria), now).await?;
+        let wanted = Wanted {
+            spans: Watched::spans(&gate.criteria),
+            previous_gate: gate.previous.clone(),
+            queries: Watched::queries(&gate.criteria),
+        };
+        let Gathered { evidence, .. } = self.gather(&watched, wanted, now).await?;
         let found: Vec<_> =
-            gate.criteria.iter().map(|one| (one, judge(one, &evidence, now))).collect();
-        let verdict = overall(found.iter().map(|(_, result)| result.verdict));
+            gate.criteria.iter().map(|one| (*one, judge(one, &evidence, now))).collect();
+        let verdict = overall(found.iter().map(|(_, result)| result));
         let criteria =
             found.into_iter().map(|(criterion, found)| criterion_result(criterion, found));
         let mut report = pb::GateReport {

@@ -1,8 +1,11 @@
 //! Between the wire, the journal and the core.
 
 use contracts::gate as pb;
-use gate_core::{CriterionResult, Interval, Kind, Verdict};
-use plan::Criterion;
+use contracts::gate::incident::{Kind as IncidentKind, State as IncidentState};
+use gate_core::{
+    Attested, CriterionResult, Incident, Interval, Kind, Reason, State as Stands, Verdict,
+};
+use plan::{Assurance, Criterion};
 use prost::Message as _;
 use prost_types::Timestamp as WireTime;
 use service_kit::fault::Fault;
@@ -11,13 +14,16 @@ use store::Hash;
 use vocab::Timestamp;
 
 use crate::error::DOMAIN;
-use crate::state::Watched;
+use crate::watched::Watched;
 
 /// Reads an instant that must be there and well-formed.
-pub(crate) fn required_time(path: &str, wire: Option<&WireTime>) -> Result<Timestamp, Fault> {
-    let wire = wire.ok_or_else(|| Fault::field(DOMAIN, path, "is required"))?;
+pub(crate) fn required_time(
+    path: impl Fn() -> String,
+    wire: Option<&WireTime>,
+) -> Result<Timestamp, Fault> {
+    let wire = wire.ok_or_else(|| Fault::field(DOMAIN, path(), "is required"))?;
     if !(0..1_000_000_000).contains(&wire.nanos) {
-        return Err(Fault::field(DOMAIN, path, "has nanoseconds outside 0..1000000000"));
+        return Err(Fault::field(DOMAIN, path(), "has nanoseconds outside 0..1000000000"));
     }
     Ok(time_of(Some(wire)))
 }
@@ -59,12 +65,103 @@ pub(crate) fn criterion_result(
         window: found.window,
         source: found.source,
         roles: found.roles.iter().map(ToString::to_string).collect(),
-        ..pb::CriterionResult::default()
+        reason_code: wire_reason(found.code).into(),
+        assurance: wire_assurance(found.assurance).into(),
+        required_assurance: wire_assurance(found.required).into(),
+        dry_run: found.dry_run,
+        data_time: found.data_time.map(wire_time),
+        resolution_duration: found.resolution.and_then(|length| length.try_into().ok()),
+        certified_after_count: found.certified_after.map(signed),
+        relative_error_ppm: signed(found.relative_error_ppm),
+        attestations: found.statements.iter().map(wire_statement).collect(),
+    }
+}
+
+/// A statement as a report keeps it: who, as what, with which evidence, and when.
+fn wire_statement(statement: &Attested) -> pb::Attestation {
+    pb::Attestation {
+        actor: statement.actor.clone(),
+        role: statement.role.to_string(),
+        evidence: statement.evidence.clone(),
+        create_time: Some(wire_time(statement.at)),
+        ..pb::Attestation::default()
+    }
+}
+
+pub(crate) const fn wire_assurance(assurance: Option<Assurance>) -> pb::Assurance {
+    match assurance {
+        None => pb::Assurance::Unspecified,
+        Some(Assurance::Observed) => pb::Assurance::Observed,
+        Some(Assurance::NotDisproved) => pb::Assurance::NotDisproved,
+        Some(Assurance::Certified) => pb::Assurance::Certified,
+    }
+}
+
+pub(crate) const fn wire_reason(reason: Reason) -> pb::Reason {
+    match reason {
+        Reason::Met => pb::Reason::Met,
+        Reason::NotMet => pb::Reason::NotMet,
+        Reason::Disproved => pb::Reason::Disproved,
+        Reason::NotThereYet => pb::Reason::NotThereYet,
+        Reason::NoTelemetry => pb::Reason::NoTelemetry,
+        Reason::Idle => pb::Reason::Idle,
+        Reason::Insufficient => pb::Reason::Insufficient,
+        Reason::Uncertain => pb::Reason::Uncertain,
+        Reason::Stale => pb::Reason::Stale,
+        Reason::SourceUnavailable => pb::Reason::SourceUnavailable,
+        Reason::NotStated => pb::Reason::NotStated,
+        Reason::Expired => pb::Reason::Expired,
+        Reason::NotObserved => pb::Reason::NotObserved,
+    }
+}
+
+/// The name that plans and labels use of a kind of incident.
+pub(crate) const fn incident_kind(kind: IncidentKind) -> &'static str {
+    match kind {
+        IncidentKind::P1 => "p1",
+        IncidentKind::P2 => "p2",
+        IncidentKind::DataIntegrity => "data_integrity",
+        IncidentKind::DataCorruption => "data_corruption",
+        IncidentKind::ClientReportedDataLoss => "client_reported_data_loss",
+        IncidentKind::Unspecified => "",
+    }
+}
+
+fn wire_incident_kind(name: &str) -> IncidentKind {
+    let kinds = [
+        IncidentKind::P1,
+        IncidentKind::P2,
+        IncidentKind::DataIntegrity,
+        IncidentKind::DataCorruption,
+        IncidentKind::ClientReportedDataLoss,
+    ];
+    let found = kinds.into_iter().find(|kind| incident_kind(*kind) == name);
+    found.unwrap_or(IncidentKind::Unspecified)
+}
+
+pub(crate) fn wire_incident(id: &str, incident: &Incident) -> pb::Incident {
+    let state = if incident.is_open() { IncidentState::Declared } else { IncidentState::Resolved };
+    pb::Incident {
+        incident_id: id.to_owned(),
+        kind: wire_incident_kind(&incident.kind).into(),
+        state: state.into(),
+        title: incident.title.clone(),
+        client_facing: incident.client_facing,
+    }
+}
+
+/// Where a trigger stands, as its event says.
+pub(crate) fn standing(event: &pb::TriggerEvent) -> Stands {
+    match event.state() {
+        pb::TriggerState::Fired => Stands::Fired,
+        pb::TriggerState::Pending => Stands::Pending(time_of(event.deadline_time.as_ref())),
+        pb::TriggerState::Warned => Stands::Warned,
+        pb::TriggerState::Clear | pb::TriggerState::Unspecified => Stands::Clear,
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a share of a million fits")]
-fn ppm(rate: f64) -> i64 {
+pub(crate) fn ppm(rate: f64) -> i64 {
     (rate.clamp(0.0, 1.0) * 1e6).round() as i64
 }
 
@@ -77,11 +174,11 @@ pub(crate) fn report_digest(report: &pb::GateReport) -> String {
 pub(crate) fn gate_plan(watched: &Watched) -> pb::GatePlan {
     pb::GatePlan {
         name: format!("{}/gatePlan", watched.rollout),
-        pipeline: watched.plan.pipeline.to_string(),
+        pipeline: watched.plan().pipeline.to_string(),
         generation: signed(watched.generation),
         phase_id: watched.phase_id.clone(),
         start_time: Some(wire_time(watched.start_time)),
-        plan_digest: Hash::of(&watched.plan_source).to_string(),
+        plan_digest: Hash::of(&watched.reading.source).to_string(),
         phase_generation: signed(watched.phase_generation),
         passed_gates: watched.passed_gates.iter().cloned().collect(),
     }

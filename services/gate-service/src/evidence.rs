@@ -1,61 +1,158 @@
 //! Gathering what a verdict may rest on. No decisions here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use gate_core::{Attested, Evidence, Gauge, SpanKey, Tally};
-use plan::{Judged, Metric, WindowSpan};
+use gate_core::{Attested, Evidence, Gauge, Ripe, SpanKey, Tally};
+use plan::{Metric, PromQuery, Unit, WindowSpan};
 use service_kit::fault::{Fault, checked};
 use service_kit::journaled::store_failed;
 use service_kit::wire::time_of;
-use store::Scope;
+use store::{Reading, Scope, Window};
 use vocab::{Role, Timestamp};
 
 use crate::app::App;
-use crate::counting::window;
+use crate::counting::{Reach, Series, reaches};
 use crate::error::DOMAIN;
-use crate::state::Watched;
+use crate::watched::Watched;
+
+/// When anybody last reported anything, in milliseconds; no metric has this name.
+pub(crate) const HEARD: &str = "reports.heard";
+/// When the newest outcome happened.
+pub(crate) const NEWEST_OUTCOME: &str = "outcomes.newest";
+/// When everything watched was last evaluated.
+pub(crate) const EVALUATED: &str = "watched.evaluated";
+
+/// What is to be known.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    /// Windows, and how old uploads must be in them.
+    pub(crate) spans: Vec<(WindowSpan, Duration)>,
+    /// What `gate_passed` asks for.
+    pub(crate) previous_gate: Option<String>,
+    /// Questions to Prometheus, and in which unit.
+    pub(crate) queries: BTreeMap<&'a PromQuery, Unit>,
+}
+
+/// Evidence, and what is kept beside it.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    pub(crate) evidence: Evidence,
+    /// When everything watched was last evaluated.
+    pub(crate) evaluated: Option<Timestamp>,
+}
 
 impl App {
-    /// Everything known of a rollout at `now`. `previous_gate`: what `gate_passed` asks for.
-    pub(crate) async fn evidence(
+    /// Everything known of a rollout at `now`.
+    pub(crate) async fn gather(
         &self,
         watched: &Watched,
-        previous_gate: Option<String>,
-        spans: &[WindowSpan],
+        wanted: Wanted<'_>,
         now: Timestamp,
-    ) -> Result<Evidence, Fault> {
-        let scope = scope(watched.plan.pipeline.as_str())?;
-        let wanted: BTreeMap<SpanKey, WindowSpan> =
-            spans.iter().map(|span| (SpanKey::from(*span), *span)).collect();
+    ) -> Result<Gathered, Fault> {
+        let plan = watched.plan();
+        let scope = scope(plan.pipeline.as_str())?;
         let mut tallies = BTreeMap::new();
-        for (key, span) in wanted {
-            let counted = self.counters.sum(&scope, &window(watched, span, now)).await;
-            let counted = counted.map_err(|error| store_failed(DOMAIN, &error))?;
-            tallies.insert(key, Tally::from_counters(&counted));
+        let mut ripe = BTreeMap::new();
+        for (span, age) in wanted.spans {
+            let key = SpanKey::from(span);
+            if let std::collections::btree_map::Entry::Vacant(entry) = tallies.entry(key) {
+                let counted = self.counters(watched, &scope, Series::Happened, span, now).await?;
+                entry.insert(Tally::from_counters(&counted));
+            }
+            let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            if age_ms > 0 && !ripe.contains_key(&(key, age_ms)) {
+                let found = self.ripe(watched, &scope, span, age, now).await?;
+                ripe.insert((key, age_ms), found);
+            }
         }
-        Ok(Evidence {
+        let readings = self.counters.gauges(&scope).await;
+        let readings = readings.map_err(|error| store_failed(DOMAIN, &error))?;
+        let time = |name: &str| Some(Timestamp::from_millis(readings.get(name)?.value));
+        let mut answers = BTreeMap::new();
+        for (query, unit) in wanted.queries {
+            answers.insert(query.clone(), self.prometheus.ask(query, unit, now).await);
+        }
+        let evidence = Evidence {
+            phase_start: watched.start_time,
             tallies,
-            gauges: self.gauges(&scope).await?,
+            ripe,
+            gauges: gauges(&readings),
             sighted: watched.sighted.clone(),
             attested: attested(watched),
-            passed_gates: watched.passed_gates.iter().cloned().collect::<BTreeSet<_>>(),
-            expected_transitions: watched.plan.state_transitions.clone(),
-            previous_gate,
+            passed_gates: watched.passed_gates.clone(),
+            expected_transitions: plan.state_transitions.clone(),
+            previous_gate: wanted.previous_gate,
             gauge_age_max_ms: u64::try_from(self.gauge_stale_after.as_millis()).unwrap_or(u64::MAX),
-        })
+            heard: time(HEARD),
+            silent_after: self.silent_after(plan.watching.silent_after),
+            newest_outcome: time(NEWEST_OUTCOME),
+            answers,
+            percentage_basis_points: u16::try_from(watched.share.0).unwrap_or(0),
+            ga_days: (watched.consecutive_days(), plan.ga.consecutive_days),
+            drill_valid_for: plan.kill_switch.drill_valid_for,
+        };
+        Ok(Gathered { evidence, evaluated: time(EVALUATED) })
     }
 
-    async fn gauges(&self, scope: &Scope) -> Result<BTreeMap<(Metric, String), Gauge>, Fault> {
-        let readings = self.counters.gauges(scope).await;
-        let readings = readings.map_err(|error| store_failed(DOMAIN, &error))?;
-        let read = readings.into_iter().filter_map(|(name, reading)| {
-            let (metric, label) = name.split_once('/').unwrap_or((&name, ""));
-            let amount = u64::try_from(reading.value).ok()?;
-            let gauge = Gauge { amount, at: reading.at };
-            Some(((Metric::named(metric).ok()?, label.to_owned()), gauge))
-        });
-        Ok(read.collect())
+    /// A demo clock runs through any time in moments: silence is a minute of real time at least.
+    fn silent_after(&self, of_plan: Duration) -> Duration {
+        const REAL: Duration = Duration::from_secs(60);
+        let demo = self.clock.demo().map(|demo| REAL.saturating_mul(demo.factor));
+        demo.map_or(of_plan, |least| of_plan.max(least))
     }
+
+    /// The counters of a series over a window.
+    pub(crate) async fn counters(
+        &self,
+        watched: &Watched,
+        scope: &Scope,
+        series: Series,
+        span: WindowSpan,
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, u64>, Fault> {
+        let reach = reaches(watched, series, span, Duration::ZERO, now);
+        let mut totals = BTreeMap::new();
+        for window in &reach.added {
+            for (field, count) in self.sum(scope, window).await? {
+                *totals.entry(field).or_default() += count;
+            }
+        }
+        Ok(totals)
+    }
+
+    async fn ripe(
+        &self,
+        watched: &Watched,
+        scope: &Scope,
+        span: WindowSpan,
+        age: Duration,
+        now: Timestamp,
+    ) -> Result<Ripe, Fault> {
+        let Reach { added, taken } = reaches(watched, Series::Admitted, span, age, now);
+        let (mut all, mut young) = (Ripe::default(), Ripe::default());
+        for window in &added {
+            all.add_counters(&self.sum(scope, window).await?);
+        }
+        for window in &taken {
+            young.add_counters(&self.sum(scope, window).await?);
+        }
+        Ok(all.without(&young))
+    }
+
+    async fn sum(&self, scope: &Scope, window: &Window) -> Result<BTreeMap<String, u64>, Fault> {
+        self.counters.sum(scope, window).await.map_err(|error| store_failed(DOMAIN, &error))
+    }
+}
+
+fn gauges(readings: &BTreeMap<String, Reading>) -> BTreeMap<(Metric, String), Gauge> {
+    let read = readings.iter().filter_map(|(name, reading)| {
+        let (metric, label) = name.split_once('/').unwrap_or((name, ""));
+        let amount = u64::try_from(reading.value).ok()?;
+        let gauge = Gauge { amount, at: reading.at };
+        Some(((Metric::named(metric).ok()?, label.to_owned()), gauge))
+    });
+    read.collect()
 }
 
 /// The counters of a pipeline.
@@ -63,30 +160,20 @@ pub(crate) fn scope(pipeline: &str) -> Result<Scope, Fault> {
     checked(DOMAIN, "pipeline", Scope::new(pipeline))
 }
 
-/// The windows that criteria ask for.
-pub(crate) fn spans<'a>(
-    criteria: impl IntoIterator<Item = &'a plan::Criterion>,
-) -> Vec<WindowSpan> {
-    criteria
-        .into_iter()
-        .filter_map(|criterion| match &criterion.judged {
-            Judged::Metric(metric) => Some(metric.window),
-            Judged::Observed(_) | Judged::Attestation { .. } | Judged::SignOff { .. } => None,
+fn attested(watched: &Watched) -> BTreeMap<String, Vec<Attested>> {
+    let of = |attestation: &contracts::gate::Attestation| {
+        Some(Attested {
+            actor: attestation.actor.clone(),
+            role: Role::new(&attestation.role).ok()?,
+            evidence: attestation.evidence.clone(),
+            at: time_of(attestation.create_time.as_ref()),
         })
-        .collect()
-}
-
-fn attested(watched: &Watched) -> BTreeMap<String, Attested> {
-    let in_force = watched.attestations.iter().filter(|(_, attestation)| !attestation.withdrawn);
-    in_force
-        .filter_map(|(criterion, attestation)| {
-            let attested = Attested {
-                actor: attestation.actor.clone(),
-                role: Role::new(&attestation.role).ok()?,
-                evidence: attestation.evidence.clone(),
-                at: time_of(attestation.create_time.as_ref()),
-            };
-            Some((criterion.clone(), attested))
+    };
+    let criteria = watched.attestations.iter();
+    criteria
+        .map(|(criterion, statements)| {
+            let in_force = statements.iter().filter(|statement| !statement.withdrawn);
+            (criterion.clone(), in_force.filter_map(of).collect())
         })
         .collect()
 }

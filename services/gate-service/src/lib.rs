@@ -4,17 +4,28 @@
 //! changed once kept; nothing here advances or rolls back anything.
 
 mod api;
+
 mod app;
 mod attestation;
-mod convert;
-mod counting;
-mod error;
-mod evidence;
+mod ga;
 mod metrics;
 mod observe;
-mod settings;
+mod outcomes;
 mod signals;
+mod triggers;
+mod watching;
+
+mod counting;
+mod evidence;
+mod exported;
+mod labels;
+mod prometheus;
+
+mod convert;
+mod error;
+mod settings;
 mod state;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +44,11 @@ use tokio::net::TcpListener;
 
 use crate::api::Api;
 use crate::app::App;
-pub use crate::settings::{Peers, Settings, SignalSettings};
+use crate::exported::Meters;
+use crate::labels::Labels;
+use crate::prometheus::Prometheus;
+pub use crate::settings::{Peers, PrometheusSettings, Settings, SignalSettings};
+use crate::watching::{Over, keep_watching};
 
 const SERVICES: [&str; 2] = ["softlaunch.gate.v1.GateService", "softlaunch.gate.v1.SignalService"];
 
@@ -57,8 +72,19 @@ pub async fn serve(
     let killswitch =
         peer("killswitch", &settings.peers.killswitch, outgoing, Duration::from_secs(5))?;
     let counters = Arc::clone(&store.counters);
-    let app =
-        Arc::new(App { replica, counters, clock, shutdown: shutdown.clone(), gauge_stale_after });
+    let app = Arc::new(App {
+        replica,
+        counters,
+        clock,
+        shutdown: shutdown.clone(),
+        gauge_stale_after,
+        prometheus: Prometheus::new(&settings.prometheus)?,
+        labels: Labels::default(),
+        meters: Meters::new(),
+        over: Over::default(),
+    });
+    let leases = Arc::clone(&store.leases);
+    tokio::spawn(keep_watching(Arc::clone(&app), leases, shutdown.clone()));
     observe::follow_drills(Arc::clone(&app), killswitch, shutdown.clone());
     let router = server::with_health_and_reflection(
         server::hardened(),

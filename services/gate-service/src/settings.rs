@@ -20,6 +20,20 @@ pub struct Settings {
     pub peers: Peers,
     /// What is reported.
     pub signals: SignalSettings,
+    /// Where criteria of a plan may take their values from.
+    pub prometheus: PrometheusSettings,
+}
+
+/// Where Prometheus is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrometheusSettings {
+    /// Its address; empty for none.
+    pub address: String,
+    /// How long one attempt may take.
+    pub timeout: String,
+    /// Attempts, 1 to 10.
+    pub attempts: u32,
 }
 
 /// The services it talks to.

@@ -1,92 +1,50 @@
-//! Taking in what happened: checked whole, then counted once.
+//! Taking in gauges, counts, transitions, incidents and interventions: checked whole, then
+//! recorded once.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use contracts::gate as pb;
 use contracts::gate::breaker_transition::State as BreakerState;
 use contracts::gate::gate_event::Kind;
+use contracts::gate::incident::{Kind as IncidentKind, State as IncidentState};
+use contracts::gate::occurrences::Kind as OccurrenceKind;
 use contracts::gate::sighting::Kind as Sight;
 use contracts::gate::signal::Kind as SignalKind;
-use contracts::gate::upload_outcome::{Path as WirePath, Result as WireResult};
-use gate_core::{Field, Outcome, Path};
+use gate_core::{Field, Happening, reading};
 use plan::Metric;
 use service_kit::fault::{Fault, check_text, checked};
-use service_kit::journaled::{refused, store_failed};
+use service_kit::journaled::refused;
 use service_kit::wire::wire_time;
-use store::{Added, Batch, BatchId, Change, Command, Draft, Hash, RequestKey, StoreError};
-use tonic::Code;
-use vocab::{Timestamp, UploadId, WorkspaceId};
+use store::{Batch, BatchId, Change, Command, Draft, Hash, RequestKey};
+use vocab::{PipelineId, Timestamp};
 
 use crate::app::App;
-use crate::convert::{required_time, transition_name};
-use crate::counting::{FUTURE_MAX, PAST_MAX, REMEMBERED, Sums};
+use crate::convert::transition_name;
+use crate::counting::{REMEMBERED, Sums};
 use crate::error::{DOMAIN, Refusal};
 use crate::evidence::scope;
-use crate::state::{Watched, draft};
+use crate::outcomes::{check_label, check_size, counted, digest, heard, invalid, read_time};
+use crate::state::draft;
+use crate::watched::Watched;
 
-const BATCH_MAX: usize = 1_000;
-const LATENCY_MAX: Duration = Duration::from_secs(24 * 3_600);
-const LABEL_LENGTH_MAX: usize = 32;
-
-fn invalid(path: impl Into<String>, why: impl Into<String>) -> Fault {
-    Fault::field(DOMAIN, path, why)
-}
-
-fn check_size(path: &str, size: usize) -> Result<(), Fault> {
-    if (1..=BATCH_MAX).contains(&size) {
-        return Ok(());
-    }
-    Err(invalid(path, format!("{size} in a batch: expected 1 to {BATCH_MAX}")))
-}
-
-fn digest(request: &impl prost::Message) -> Hash {
-    Hash::of(&request.encode_to_vec())
-}
-
-/// Whether the batch had been counted before.
-fn counted(added: Result<Added, StoreError>, batch_id: &str) -> Result<bool, Fault> {
-    match added.map_err(|error| store_failed(DOMAIN, &error))? {
-        Added::Counted => Ok(false),
-        Added::Duplicate => Ok(true),
-        Added::Reused => Err(Fault::new(
-            Code::AlreadyExists,
-            DOMAIN,
-            "BATCH_ID_REUSED",
-            format!("batch id {batch_id} was used before with other contents: choose a new one"),
-        )
-        .with("batch_id", batch_id)),
-    }
-}
+const AMOUNT_MAX: i64 = 1_000_000_000_000; // Of a gauge: sums of them stay exact.
+const COUNT_MAX: i64 = 1_000_000; // Of things that happened between two reports.
+const BREAKERS_MAX: usize = 100; // Per rollout.
+const INCIDENTS_MAX: usize = 1_000; // Per phase.
 
 impl App {
-    fn of_pipeline(&self, pipeline: &str) -> Result<Watched, Refusal> {
-        let snapshot = self.replica.snapshot();
-        let watched = snapshot.state.of_pipeline(pipeline).cloned();
-        watched.ok_or_else(|| Refusal::PipelineNotFound(pipeline.to_owned()))
-    }
-
-    /// Counts outcomes. `true`: the batch had been counted before.
-    pub(crate) async fn count(&self, request: &pb::ReportOutcomesRequest) -> Result<bool, Fault> {
-        let scope = scope(&request.pipeline)?;
-        let id = checked(DOMAIN, "batch_id", BatchId::new(&request.batch_id))?;
-        check_size("outcomes", request.outcomes.len())?;
-        let watched = self.of_pipeline(&request.pipeline)?;
-        let now = self.clock.now();
-        let mut sums = Sums::default();
-        for (index, outcome) in request.outcomes.iter().enumerate() {
-            let (at, fields) = read_outcome(&format!("outcomes[{index}]"), outcome, now)?;
-            for field in fields {
-                sums.count(&watched, at, &field.name());
-            }
-        }
-        let batch = Batch { id, contents: digest(request) };
-        let added = self.counters.add(&scope, &batch, REMEMBERED, &sums.into_changes()).await;
-        counted(added, &request.batch_id)
-    }
-
     /// Records signals. `true`: the batch had been counted before.
     pub(crate) async fn record(
+        &self,
+        request: &pb::ReportSignalsRequest,
+        command: Command,
+    ) -> Result<bool, Fault> {
+        let done = self.record_checked(request, command).await;
+        self.meters.taken("signals", request.signals.len(), &done);
+        done
+    }
+
+    async fn record_checked(
         &self,
         request: &pb::ReportSignalsRequest,
         command: Command,
@@ -96,13 +54,21 @@ impl App {
         check_size("signals", request.signals.len())?;
         let watched = self.of_pipeline(&request.pipeline)?;
         let now = self.clock.now();
-        let mut gauges = Vec::new();
-        let mut sightings = Vec::new();
+        let mut sums = Sums::of(&watched);
+        let (mut gauges, mut sightings) = (Vec::new(), Vec::new());
         for (index, signal) in request.signals.iter().enumerate() {
             let path = format!("signals[{index}]");
-            let at = read_time(&path, signal.occur_time.as_ref(), now)?;
+            let at = read_time(|| path.clone(), signal.occur_time.as_ref(), now)?;
             match read_signal(&path, signal, &watched)? {
-                Read::Gauge(gauge, value) => gauges.push(Change::Set { gauge, value, at }),
+                Read::Gauge { name, amount, reading } => {
+                    gauges.push(Change::Set { gauge: name, value: amount, at });
+                    if let Some(field) = reading {
+                        sums.count(at, field, 1);
+                    }
+                }
+                Read::Counts(fields) => {
+                    fields.into_iter().for_each(|(field, by)| sums.count(at, field, by));
+                }
                 Read::Sight(sight) => sightings.push((at, sight)),
             }
         }
@@ -110,9 +76,12 @@ impl App {
         if !sightings.is_empty() {
             self.see(request, command, sightings).await?;
         }
+        let mut changes = sums.into_changes();
+        changes.extend(gauges);
+        changes.push(heard(now));
         let id = checked(DOMAIN, "batch_id", signals_batch(&request.batch_id))?;
         let batch = Batch { id, contents: digest(request) };
-        let added = self.counters.add(&scope, &batch, REMEMBERED, &gauges).await;
+        let added = self.counters.add(&scope, &batch, REMEMBERED, &changes).await;
         counted(added, &request.batch_id)
     }
 
@@ -165,61 +134,9 @@ fn is_news(sight: &Sight, known: &mut BTreeSet<String>) -> bool {
     }
 }
 
-fn read_time(
-    path: &str,
-    wire: Option<&prost_types::Timestamp>,
-    now: Timestamp,
-) -> Result<Timestamp, Fault> {
-    let path = format!("{path}.occur_time");
-    let at = required_time(&path, wire)?;
-    if at > now.plus(FUTURE_MAX) {
-        let why = format!("{at} is in the future: it is {now}, and clocks may differ by 60 s");
-        return Err(invalid(path, why));
-    }
-    if at < now.minus(PAST_MAX) {
-        let why = format!("{at} is too late: it is {now}, and no window reaches back over 7 days");
-        return Err(invalid(path, why));
-    }
-    Ok(at)
-}
-
-fn read_outcome(
-    path: &str,
-    wire: &pb::UploadOutcome,
-    now: Timestamp,
-) -> Result<(Timestamp, Vec<Field>), Fault> {
-    let at = read_time(path, wire.occur_time.as_ref(), now)?;
-    checked(DOMAIN, &format!("{path}.upload_id"), UploadId::new(&wire.upload_id))?;
-    checked(DOMAIN, &format!("{path}.workspace_id"), WorkspaceId::new(&wire.workspace_id))?;
-    let outcome = match wire.result() {
-        WireResult::Succeeded => Outcome::Succeeded,
-        WireResult::Failed => Outcome::Failed,
-        WireResult::Invalid => Outcome::Invalid,
-        WireResult::Unspecified | WireResult::Started => {
-            return Err(invalid(format!("{path}.result"), "expected SUCCEEDED, FAILED or INVALID"));
-        }
-    };
-    let route = match wire.path() {
-        WirePath::New => Path::New,
-        WirePath::Legacy => Path::Legacy,
-        WirePath::Unspecified => {
-            return Err(invalid(format!("{path}.path"), "expected NEW or LEGACY"));
-        }
-    };
-    if wire.platform.len() > LABEL_LENGTH_MAX {
-        return Err(invalid(format!("{path}.platform"), "is longer than 32 characters"));
-    }
-    let latency = wire.latency_duration.map(Duration::try_from);
-    let Some(Ok(latency)) = latency.filter(|one| one.as_ref().is_ok_and(|it| *it <= LATENCY_MAX))
-    else {
-        return Err(invalid(format!("{path}.latency_duration"), "is required, 0 s to 24 h"));
-    };
-    let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-    Ok((at, Field::of(route, outcome, latency_ms)))
-}
-
 enum Read {
-    Gauge(String, i64),
+    Gauge { name: String, amount: i64, reading: Option<Field> },
+    Counts(Vec<(Field, u64)>),
     Sight(Sight),
 }
 
@@ -227,16 +144,11 @@ fn read_signal(path: &str, wire: &pb::Signal, watched: &Watched) -> Result<Read,
     match &wire.kind {
         Some(SignalKind::Gauge(gauge)) => read_gauge(path, gauge),
         Some(SignalKind::BreakerTransition(transition)) => {
-            let path = format!("{path}.breaker_transition");
-            checked(DOMAIN, &format!("{path}.breaker_id"), BatchId::new(&transition.breaker_id))?;
-            if transition.state() == BreakerState::Unspecified {
-                return Err(invalid(format!("{path}.state"), "expected CLOSED, OPEN or HALF_OPEN"));
-            }
-            Ok(Read::Sight(Sight::BreakerTransition(transition.clone())))
+            read_breaker(&format!("{path}.breaker_transition"), transition, watched)
         }
         Some(SignalKind::StateTransition(transition)) => {
             let name = transition_name(transition);
-            let expected = &watched.plan.state_transitions;
+            let expected = &watched.plan().state_transitions;
             if !expected.contains(&name) {
                 let why = format!(
                     "`{}` is not a transition of the plan: {}",
@@ -252,28 +164,106 @@ fn read_signal(path: &str, wire: &pb::Signal, watched: &Watched) -> Result<Read,
             check_text(DOMAIN, &path, &intervention.reason, true)?;
             Ok(Read::Sight(Sight::ManualIntervention(intervention.clone())))
         }
-        Some(
-            SignalKind::ProbeResults(_) | SignalKind::Incident(_) | SignalKind::Occurrences(_),
-        ) => Err(invalid(format!("{path}.kind"), "is not taken by this version")),
+        Some(SignalKind::ProbeResults(probes)) => {
+            let path = format!("{path}.probe_results");
+            let good = count(&format!("{path}.good_count"), probes.good_count)?;
+            let bad = count(&format!("{path}.bad_count"), probes.bad_count)?;
+            if good + bad == 0 {
+                return Err(invalid(path, "has no probe: expected a positive count"));
+            }
+            let counts =
+                vec![(Field::Probe { good: true }, good), (Field::Probe { good: false }, bad)];
+            Ok(Read::Counts(counts))
+        }
+        Some(SignalKind::Occurrences(occurrences)) => {
+            read_occurrences(&format!("{path}.occurrences"), occurrences)
+        }
+        Some(SignalKind::Incident(incident)) => {
+            read_incident(&format!("{path}.incident"), incident, watched)
+        }
         None => Err(invalid(format!("{path}.kind"), "is required")),
     }
+}
+
+fn count(path: &str, count: i64) -> Result<u64, Fault> {
+    u64::try_from(count)
+        .ok()
+        .filter(|count| *count <= COUNT_MAX.unsigned_abs())
+        .ok_or_else(|| invalid(path, format!("{count} is out of range: expected 0 to {COUNT_MAX}")))
 }
 
 fn read_gauge(path: &str, gauge: &pb::Gauge) -> Result<Read, Fault> {
     let path = format!("{path}.gauge");
     let metric = checked(DOMAIN, &format!("{path}.metric"), Metric::named(&gauge.metric))?;
-    let good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if gauge.label.len() > LABEL_LENGTH_MAX || !gauge.label.chars().all(good) {
-        let why = "expected at most 32 ASCII letters, digits, `_`, `-` or `.`";
-        return Err(invalid(format!("{path}.label"), why));
-    }
+    check_label(|| format!("{path}.label"), &gauge.label)?;
     if gauge.amount < 0 {
         return Err(invalid(format!("{path}.amount"), format!("{} is negative", gauge.amount)));
+    }
+    if gauge.amount > AMOUNT_MAX {
+        let why = format!("{} is enormous: expected at most {AMOUNT_MAX}", gauge.amount);
+        return Err(invalid(format!("{path}.amount"), why));
     }
     let name = if gauge.label.is_empty() {
         metric.name().to_owned()
     } else {
         format!("{}/{}", metric.name(), gauge.label)
     };
-    Ok(Read::Gauge(name, gauge.amount))
+    let amount = gauge.amount;
+    let kept = metric.is_gauge() && gauge.label.is_empty();
+    let reading = kept.then(|| reading(metric, amount.unsigned_abs()));
+    Ok(Read::Gauge { name, amount, reading })
+}
+
+fn read_breaker(
+    path: &str,
+    transition: &pb::BreakerTransition,
+    watched: &Watched,
+) -> Result<Read, Fault> {
+    let id = format!("{path}.breaker_id");
+    checked(DOMAIN, &id, BatchId::new(&transition.breaker_id))?;
+    if transition.state() == BreakerState::Unspecified {
+        return Err(invalid(format!("{path}.state"), "expected CLOSED, OPEN or HALF_OPEN"));
+    }
+    let known = &watched.sighted.breakers;
+    if known.len() >= BREAKERS_MAX && !known.contains_key(&transition.breaker_id) {
+        return Err(invalid(id, format!("is one more than the {BREAKERS_MAX} breakers kept")));
+    }
+    Ok(Read::Sight(Sight::BreakerTransition(transition.clone())))
+}
+
+fn read_occurrences(path: &str, occurrences: &pb::Occurrences) -> Result<Read, Fault> {
+    let what = match occurrences.kind() {
+        OccurrenceKind::SupportTicket => Happening::SupportTicket,
+        OccurrenceKind::Complaint => Happening::Complaint,
+        OccurrenceKind::OnCallPage => Happening::OnCallPage,
+        OccurrenceKind::ConcurrencyBreach => Happening::ConcurrencyBreach,
+        OccurrenceKind::Unspecified => {
+            let why = "expected SUPPORT_TICKET, COMPLAINT, ON_CALL_PAGE or CONCURRENCY_BREACH";
+            return Err(invalid(format!("{path}.kind"), why));
+        }
+    };
+    let happened = count(&format!("{path}.count"), occurrences.count)?;
+    Ok(Read::Counts(vec![(Field::Happened(what), happened), (Field::Looked(what), 1)]))
+}
+
+fn read_incident(path: &str, incident: &pb::Incident, watched: &Watched) -> Result<Read, Fault> {
+    let id = format!("{path}.incident_id");
+    checked(DOMAIN, &id, PipelineId::new(&incident.incident_id))?;
+    check_text(DOMAIN, &format!("{path}.title"), &incident.title, false)?;
+    match incident.state() {
+        IncidentState::Unspecified => {
+            return Err(invalid(format!("{path}.state"), "expected DECLARED or RESOLVED"));
+        }
+        IncidentState::Declared if incident.kind() == IncidentKind::Unspecified => {
+            let why = "expected P1, P2, DATA_INTEGRITY, DATA_CORRUPTION or \
+                       CLIENT_REPORTED_DATA_LOSS";
+            return Err(invalid(format!("{path}.kind"), why));
+        }
+        IncidentState::Declared | IncidentState::Resolved => {}
+    }
+    let known = &watched.sighted.incidents;
+    if known.len() >= INCIDENTS_MAX && !known.contains_key(&incident.incident_id) {
+        return Err(invalid(id, format!("is one more than the {INCIDENTS_MAX} incidents kept")));
+    }
+    Ok(Read::Sight(Sight::Incident(incident.clone())))
 }

@@ -1,170 +1,150 @@
 //! Judging a metric: the literal rule first, then how sure it is.
 
-use std::time::Duration;
+use plan::{
+    Assurance, Comparison, Metric, MetricCriterion, Quantity, Requirement, Unit, WindowSpan,
+};
+use vocab::Timestamp;
 
-use plan::{Assurance, Comparison, Metric, MetricCriterion, Quantity, WindowSpan};
-use vocab::{Timestamp, format_duration};
-
-use super::{CriterionResult, Kind, Verdict};
+use super::measure::{Measured, Question, measure};
+use super::value::{describe, resolution};
+use super::{CriterionResult, Kind, Reason, Verdict};
 use crate::evidence::{Evidence, SpanKey};
-use crate::statistics::{clopper_pearson, ln_e_fail, ln_e_pass};
-use crate::tally::Tally;
+use crate::latency::RELATIVE_ERROR_PPM;
+use crate::statistics::{
+    certified_after, clopper_pearson, confidence_sequence, ln_e_fail, ln_e_pass, poisson_limits,
+    real,
+};
 
-const ALPHA: f64 = 0.05; // Error budget of a single criterion (research: gating).
-
-/// Rolling windows every metric is shown over, beside "since phase start".
-pub const MEASURED_SPANS: [WindowSpan; 3] = [
-    WindowSpan::Rolling(Duration::from_secs(15 * 60)),
-    WindowSpan::Rolling(Duration::from_secs(24 * 3600)),
-    WindowSpan::Rolling(Duration::from_secs(7 * 24 * 3600)),
-];
-
-/// What was measured.
-enum Measured {
-    /// Nothing can be said, and why.
-    Nothing(String),
-    /// `part` of `whole`, judged as an exact fraction.
-    Rate { part: u64, whole: u64, bad: u64 },
-    /// A number, resting on so many observations. `trials`: slow and all uploads, for p99.
-    Amount { amount: u64, samples: u64, trials: Option<(u64, u64)> },
-}
+const P99_TAIL_PPM: u64 = 10_000; // One in a hundred is slower than the 99th percentile.
 
 pub(super) fn judge(
     criterion: &MetricCriterion,
     evidence: &Evidence,
     now: Timestamp,
 ) -> CriterionResult {
-    let measured = measure(criterion, evidence, now);
+    let criterion = &normal(criterion, evidence, now);
+    let question = Question {
+        metric: criterion.metric,
+        label: &criterion.label,
+        window: criterion.window,
+        mature_after: criterion.mature_after,
+        statistic: criterion.statistic,
+        prometheus: criterion.prometheus.as_ref(),
+        limit: criterion.requirement.threshold.amount(),
+    };
+    let (measured, data_time) = measure(&question, evidence, now);
     let mut result = match measured {
-        Measured::Nothing(why) => CriterionResult::new(Kind::Metric, Verdict::Inconclusive, why),
-        Measured::Rate { part, whole, bad } => judge_rate(criterion, part, whole, bad),
-        Measured::Amount { amount, samples, trials } => {
-            judge_amount(criterion, amount, samples, trials)
+        Measured::Nothing(code, why) => {
+            CriterionResult::new(Kind::Metric, Verdict::Inconclusive, code, why)
+        }
+        Measured::Rate { part, whole } => judge_rate(criterion, part, whole),
+        Measured::Amount { amount, samples, trials, approximate } => {
+            let mut result = judge_amount(criterion, amount, samples, trials);
+            result.relative_error_ppm = if approximate { RELATIVE_ERROR_PPM } else { 0 };
+            result
         }
     };
+    if criterion.metric == Metric::LatencyP99 && criterion.prometheus.is_none() {
+        say_bound(&mut result, criterion, evidence);
+    }
     result.requirement = criterion.requirement.to_string();
     result.window = describe(criterion.window);
-    result.source = if criterion.label.is_empty() {
-        criterion.metric.name().to_owned()
-    } else {
-        format!("{}{{{}}}", criterion.metric.name(), criterion.label)
-    };
+    result.source = source(criterion);
+    result.data_time = data_time;
+    result.resolution = resolution(criterion.metric, criterion.window);
+    result.required = Some(criterion.assurance);
     result
 }
 
-fn describe(window: WindowSpan) -> String {
-    match window {
-        WindowSpan::SincePhaseStart => "since phase start".to_owned(),
-        WindowSpan::Rolling(length) => format!("last {}", format_duration(length)),
+fn source(criterion: &MetricCriterion) -> String {
+    match &criterion.prometheus {
+        Some(query) => format!("prometheus: {}", query.query),
+        None if criterion.label.is_empty() => criterion.metric.name().to_owned(),
+        None => format!("{}{{{}}}", criterion.metric.name(), criterion.label),
     }
 }
 
-fn measure(criterion: &MetricCriterion, evidence: &Evidence, now: Timestamp) -> Measured {
-    let no_tally = Tally::default();
-    let tally = evidence.tallies.get(&SpanKey::from(criterion.window)).unwrap_or(&no_tally);
-    let since = match criterion.window {
-        WindowSpan::SincePhaseStart => Timestamp::from_millis(i64::MIN),
-        WindowSpan::Rolling(length) => now.minus(length),
+/// A criterion that asks for what is normal, as one that asks for at most the upper limit.
+fn normal(criterion: &MetricCriterion, evidence: &Evidence, now: Timestamp) -> MetricCriterion {
+    let Some(baseline) = criterion.baseline else { return criterion.clone() };
+    let window_ms = match criterion.window {
+        WindowSpan::Rolling(length) => length.as_millis(),
+        // The phase may be younger than the longest window: then so much of it.
+        WindowSpan::SincePhaseStart => now.since(evidence.phase_start).as_millis(),
     };
-    let recent = |times: &[Timestamp]| count(times.iter().filter(|at| **at >= since).count());
-    let counted = |amount: u64| Measured::Amount { amount, samples: amount, trials: None };
-    match criterion.metric {
-        Metric::UploadsProcessed => counted(tally.processed()),
-        Metric::UploadsSucceeded => counted(tally.succeeded),
-        Metric::ErrorRate => {
-            Measured::Rate { part: tally.failed, whole: tally.judged(), bad: tally.failed }
-        }
-        Metric::SuccessRate => {
-            Measured::Rate { part: tally.succeeded, whole: tally.judged(), bad: tally.failed }
-        }
-        Metric::LatencyP99 => measure_latency(criterion, tally),
-        Metric::CircuitBreakerEvents => alive(tally, recent(&evidence.sighted.breaker_opened)),
-        Metric::ManualInterventions => alive(tally, recent(&evidence.sighted.interventions)),
-        Metric::CircuitBreakerOpenTime => {
-            let open = evidence.sighted.breakers.values().filter_map(|breaker| breaker.open_since);
-            let longest = open.map(|since| now.since(since)).max().unwrap_or_default();
-            alive(tally, u64::try_from(longest.as_millis()).unwrap_or(u64::MAX))
-        }
-        Metric::StateTransitionCoverage => {
-            let expected = &evidence.expected_transitions;
-            let seen =
-                expected.iter().filter(|one| evidence.sighted.transitions.contains(*one)).count();
-            let missing = expected.len() - seen;
-            Measured::Rate { part: count(seen), whole: count(expected.len()), bad: count(missing) }
-        }
-        Metric::StagingBacklog
-        | Metric::OpenBugs
-        | Metric::OpenIncidents
-        | Metric::SupportTickets
-        | Metric::ComplaintRate
-        | Metric::Availability
-        | Metric::DbCpu
-        | Metric::ConcurrencyBreaches
-        | Metric::OnCallPages => measure_gauge(criterion, evidence, now),
+    let millis = |length: u128| real(u64::try_from(length).unwrap_or(u64::MAX));
+    let share = millis(window_ms) / millis(baseline.period.as_millis().max(1));
+    let (_, most) = poisson_limits(real(baseline.count) * share, alpha(criterion));
+    let requirement =
+        Requirement { comparison: Comparison::AtMost, threshold: Quantity::Count(most) };
+    MetricCriterion { requirement, ..criterion.clone() }
+}
+
+/// The error budget of a criterion.
+fn alpha(criterion: &MetricCriterion) -> f64 {
+    f64::from(1_000_000 - criterion.confidence_ppm.min(999_999)) / 1e6
+}
+
+/// Whether fewer than one in a hundred are slow: what "p99 below" says, by its rank.
+pub(crate) const fn p99_is_below(slow: u64, timed: u64) -> bool {
+    slow <= timed / 100
+}
+
+/// Beside the sketch's percentile, what it is at most.
+fn say_bound(result: &mut CriterionResult, criterion: &MetricCriterion, evidence: &Evidence) {
+    let Some(tally) = evidence.tallies.get(&SpanKey::from(criterion.window)) else { return };
+    if result.sample_count == 0 || result.value.is_empty() {
+        return;
     }
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-/// A count of bad events means something only where somebody was there to report them.
-fn alive(tally: &Tally, amount: u64) -> Measured {
-    let samples = tally.processed() + tally.legacy;
-    if samples == 0 && amount == 0 {
-        return Measured::Nothing("no telemetry: nobody has reported anything".to_owned());
-    }
-    Measured::Amount { amount, samples, trials: None }
-}
-
-fn measure_latency(criterion: &MetricCriterion, tally: &Tally) -> Measured {
-    let Some(amount) = tally.latency_p99_ms() else {
-        return Measured::Nothing("no data: no upload has been timed".to_owned());
+    let confidence = Quantity::Rate(criterion.confidence_ppm.into());
+    let bound = match tally.latency_p99_at_most_ms(alpha(criterion)) {
+        Some(most) => format!("at most {} at {confidence}", Quantity::Time(most)),
+        None => format!("no upper bound at {confidence}: too few samples"),
     };
-    let (slow, timed) = tally.slower_than(criterion.requirement.threshold.amount());
-    Measured::Amount { amount, samples: timed, trials: Some((slow, timed)) }
+    result.value = format!("{} ({bound})", result.value);
 }
 
-fn measure_gauge(criterion: &MetricCriterion, evidence: &Evidence, now: Timestamp) -> Measured {
-    let key = (criterion.metric, criterion.label.clone());
-    let Some(gauge) = evidence.gauges.get(&key) else {
-        return Measured::Nothing("no data: the gauge has never been reported".to_owned());
-    };
-    let age = now.since(gauge.at);
-    if age > Duration::from_millis(evidence.gauge_age_max_ms) {
-        let age = format_duration(age);
-        return Measured::Nothing(format!("stale: last reported {age} ago"));
-    }
-    Measured::Amount { amount: gauge.amount, samples: 1, trials: None }
-}
-
-fn judge_rate(criterion: &MetricCriterion, part: u64, whole: u64, bad: u64) -> CriterionResult {
-    let threshold = criterion.requirement.threshold.amount();
+fn judge_rate(criterion: &MetricCriterion, part: u64, whole: u64) -> CriterionResult {
+    let requirement = criterion.requirement;
     if whole == 0 {
-        let why = "no data: nothing has been counted";
-        return CriterionResult::new(Kind::Metric, Verdict::Inconclusive, why);
+        let why = "idle: there is nothing that it could be a share of";
+        return CriterionResult::new(Kind::Metric, Verdict::Inconclusive, Reason::Idle, why);
     }
+    let threshold = requirement.threshold.amount();
     // part/whole against threshold/1e6, cross-multiplied: exact.
     let left = u128::from(part) * 1_000_000;
-    let holds =
-        criterion.requirement.comparison.holds(left, u128::from(threshold) * u128::from(whole));
-    let bad_threshold = match criterion.requirement.comparison {
-        Comparison::Below | Comparison::AtMost | Comparison::Equal => threshold,
-        Comparison::AtLeast | Comparison::Above => 1_000_000_u64.saturating_sub(threshold),
+    let holds = requirement.comparison.holds(left, u128::from(threshold) * u128::from(whole));
+    let low_is_good = match requirement.comparison {
+        Comparison::Below | Comparison::AtMost | Comparison::Equal => true,
+        Comparison::AtLeast | Comparison::Above => false,
     };
-    let assurance = assure(criterion.assurance, bad, whole, bad_threshold);
-    let (verdict, reason) = decide(criterion, holds, whole, assurance);
+    let bad = if low_is_good { part } else { whole - part };
+    let limit = if low_is_good { threshold } else { 1_000_000_u64.saturating_sub(threshold) };
+    let mut result = conclude(criterion, holds, whole, Some((bad, whole, limit)));
     let ppm = u64::try_from(left / u128::from(whole)).unwrap_or(u64::MAX);
-    let mut result = CriterionResult::new(Kind::Metric, verdict, reason);
     result.value = format!("{} ({part} of {whole})", Quantity::Rate(rounded(ppm)));
-    result.interval = Some(clopper_pearson(part, whole, ALPHA));
-    result.sample_count = whole;
+    // Under "certified" somebody looks all the time, and the interval must allow for it.
+    result.interval = Some(match criterion.assurance {
+        Assurance::Certified => confidence_sequence(part, whole, alpha(criterion)),
+        Assurance::Observed | Assurance::NotDisproved => {
+            clopper_pearson(part, whole, alpha(criterion))
+        }
+    });
     result
 }
 
 /// To two decimals of a percent, for people.
-const fn rounded(ppm: u64) -> u64 {
+pub(crate) const fn rounded(ppm: u64) -> u64 {
     ppm / 100 * 100
+}
+
+/// An amount in the unit of a metric.
+pub(crate) const fn in_unit(unit: Unit, amount: u64) -> Quantity {
+    match unit {
+        Unit::Rate => Quantity::Rate(rounded(amount)),
+        Unit::Time => Quantity::Time(amount),
+        Unit::Count => Quantity::Count(amount),
+    }
 }
 
 fn judge_amount(
@@ -174,163 +154,92 @@ fn judge_amount(
     trials: Option<(u64, u64)>,
 ) -> CriterionResult {
     let requirement = criterion.requirement;
-    let holds = requirement
-        .comparison
-        .holds(u128::from(amount), u128::from(requirement.threshold.amount()));
+    let threshold = requirement.threshold.amount();
+    let literal = requirement.comparison.holds(u128::from(amount), u128::from(threshold));
     // "p99 below T" says the same as "fewer than 1 % are slower than T": an exact test.
-    let assurance =
-        trials.map_or(Sure::Yes, |(slow, timed)| assure(criterion.assurance, slow, timed, 10_000));
-    let (verdict, reason) = decide(criterion, holds, samples, assurance);
-    let mut result = CriterionResult::new(Kind::Metric, verdict, reason);
-    result.value = match requirement.threshold {
-        Quantity::Rate(_) => Quantity::Rate(amount),
-        Quantity::Time(_) => Quantity::Time(amount),
-        Quantity::Count(_) => Quantity::Count(amount),
+    let holds = match (trials, requirement.comparison) {
+        (Some((slow, timed)), Comparison::Below | Comparison::AtMost) => p99_is_below(slow, timed),
+        (Some((slow, timed)), Comparison::AtLeast | Comparison::Above) => {
+            !p99_is_below(slow, timed)
+        }
+        (Some(_), Comparison::Equal) | (None, _) => literal,
+    };
+    let tested = trials.map(|(slow, timed)| (slow, timed, P99_TAIL_PPM));
+    let mut result = conclude(criterion, holds, samples, tested);
+    result.value = in_unit(criterion.metric.unit(), amount).to_string();
+    if let Some((slow, timed)) = trials {
+        result.value = format!("{}, {slow} of {timed} slower", result.value);
     }
-    .to_string();
-    result.sample_count = samples;
     result
 }
 
-/// How the data supports a rule that holds literally.
-enum Sure {
-    Yes,
-    Disproved,
-    NotYet,
-}
-
-fn assure(assurance: Assurance, bad: u64, trials: u64, threshold_ppm: u64) -> Sure {
-    if threshold_ppm == 0 || threshold_ppm >= 1_000_000 {
-        return Sure::Yes; // "None at all" is exact: there is nothing to be unsure about.
-    }
-    let threshold = f64::from(u32::try_from(threshold_ppm).unwrap_or(u32::MAX)) / 1e6;
-    let needed = (1.0 / ALPHA).ln();
-    let disproved = ln_e_fail(bad, trials, threshold) >= needed;
-    match assurance {
-        Assurance::Observed => Sure::Yes,
-        Assurance::NotDisproved | Assurance::Certified if disproved => Sure::Disproved,
-        Assurance::NotDisproved => Sure::Yes,
-        Assurance::Certified if ln_e_pass(bad, trials, threshold) >= needed => Sure::Yes,
-        Assurance::Certified => Sure::NotYet,
-    }
-}
-
-fn decide(
+/// From the literal rule and the sample to a verdict. `tested`: bad ones, all, and the share of bad
+/// ones that is allowed; `None` where the number itself is all there is to know.
+fn conclude(
     criterion: &MetricCriterion,
     holds: bool,
     samples: u64,
-    assurance: Sure,
-) -> (Verdict, String) {
+    tested: Option<(u64, u64, u64)>,
+) -> CriterionResult {
+    let reached = holds.then(|| assurance(criterion, tested));
+    let (verdict, code, reason) = decide(criterion, samples, reached);
+    CriterionResult {
+        sample_count: samples,
+        assurance: reached.flatten(),
+        certified_after: tested.filter(|_| holds).and_then(|(bad, all, limit_ppm)| {
+            certified_after(bad, all, share(limit_ppm)?, alpha(criterion))
+        }),
+        ..CriterionResult::new(Kind::Metric, verdict, code, reason)
+    }
+}
+
+/// A share that leaves something to be unsure about: "none at all" and "all" are exact.
+fn share(ppm: u64) -> Option<f64> {
+    (1..1_000_000).contains(&ppm).then(|| real(ppm) / 1e6)
+}
+
+/// How sure the data makes a rule that holds; `None` where the data disproves it.
+fn assurance(criterion: &MetricCriterion, tested: Option<(u64, u64, u64)>) -> Option<Assurance> {
+    let needed = (1.0 / alpha(criterion)).ln();
+    let Some((bad, all, limit_ppm)) = tested else { return Some(Assurance::Certified) };
+    let Some(limit) = share(limit_ppm) else { return Some(Assurance::Certified) };
+    if ln_e_fail(bad, all, limit) >= needed {
+        None
+    } else if ln_e_pass(bad, all, limit) >= needed {
+        Some(Assurance::Certified)
+    } else {
+        Some(Assurance::NotDisproved)
+    }
+}
+
+/// `reached`: `None` where the rule does not hold; `Some(None)` where the data disproves it.
+fn decide(
+    criterion: &MetricCriterion,
+    samples: u64,
+    reached: Option<Option<Assurance>>,
+) -> (Verdict, Reason, String) {
     let minimum = criterion.minimum_samples;
     if samples < minimum {
-        return (Verdict::Inconclusive, format!("{samples} of at least {minimum} samples"));
+        let why = format!("{samples} of at least {minimum} samples");
+        return (Verdict::Inconclusive, Reason::Insufficient, why);
     }
     // A count still growing towards its threshold has not failed: it is not there yet.
     let growing = matches!(criterion.metric, Metric::UploadsProcessed | Metric::UploadsSucceeded);
-    match (holds, assurance) {
-        (true, Sure::Yes) => (Verdict::Pass, "met".to_owned()),
-        (true, Sure::Disproved) => {
-            (Verdict::Fail, "met as it stands, but the data disproves it".to_owned())
+    let asked = criterion.assurance;
+    match reached {
+        None if growing => (Verdict::Inconclusive, Reason::NotThereYet, "not there yet".to_owned()),
+        None => (Verdict::Fail, Reason::NotMet, "not met".to_owned()),
+        Some(None) if asked > Assurance::Observed => {
+            let why = "met as it stands, but the data disproves it".to_owned();
+            (Verdict::Fail, Reason::Disproved, why)
         }
-        (true, Sure::NotYet) => {
-            (Verdict::Inconclusive, "met as it stands, but not certain enough yet".to_owned())
+        Some(reached) if asked == Assurance::Certified && reached < Some(asked) => {
+            let why = "met as it stands, but not certain enough yet".to_owned();
+            (Verdict::Inconclusive, Reason::Uncertain, why)
         }
-        (false, _) if growing => (Verdict::Inconclusive, "not there yet".to_owned()),
-        (false, _) => (Verdict::Fail, "not met".to_owned()),
+        Some(_) => (Verdict::Pass, Reason::Met, "met".to_owned()),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use plan::{Requirement, Unit};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-
-    fn criterion(metric: Metric, rule: &str, minimum_samples: u64) -> MetricCriterion {
-        MetricCriterion {
-            metric,
-            label: String::new(),
-            requirement: Requirement::parse(rule, metric.unit()).unwrap(),
-            window: WindowSpan::SincePhaseStart,
-            minimum_samples,
-            assurance: Assurance::NotDisproved,
-        }
-    }
-
-    fn evidence(succeeded: u64, failed: u64) -> Evidence {
-        let mut evidence = Evidence::default();
-        let latencies = vec![(crate::latency::latency_bucket(250), succeeded + failed)];
-        let tally = Tally { succeeded, failed, latencies, ..Tally::default() };
-        evidence.tallies.insert(WindowSpan::SincePhaseStart.into(), tally);
-        evidence
-    }
-
-    fn verdict(criterion: &MetricCriterion, evidence: &Evidence) -> Verdict {
-        judge(criterion, evidence, NOW).verdict
-    }
-
-    #[test]
-    fn no_data_is_inconclusive_for_every_metric() {
-        for metric in Metric::ALL {
-            let rule = match metric.unit() {
-                Unit::Rate => "< 5%",
-                Unit::Time => "< 5m",
-                Unit::Count => "< 5",
-            };
-            if matches!(metric, Metric::UploadsProcessed | Metric::UploadsSucceeded) {
-                continue; // Counted up to a threshold: zero is a number, and not there yet.
-            }
-            let found = judge(&criterion(*metric, rule, 0), &Evidence::default(), NOW);
-            assert_eq!(found.verdict, Verdict::Inconclusive, "{metric}: {found:?}");
-        }
-    }
-
-    #[test]
-    fn the_threshold_itself_does_not_pass_a_strict_rule() {
-        let rule = criterion(Metric::ErrorRate, "< 5%", 100);
-        assert_eq!(verdict(&rule, &evidence(95, 5)), Verdict::Fail);
-        assert_eq!(verdict(&rule, &evidence(96, 4)), Verdict::Pass);
-        assert_eq!(verdict(&rule, &evidence(98, 1)), Verdict::Inconclusive);
-    }
-
-    #[test]
-    fn a_count_below_its_goal_is_not_there_yet() {
-        let rule = criterion(Metric::UploadsSucceeded, ">= 100", 0);
-        assert_eq!(verdict(&rule, &evidence(99, 0)), Verdict::Inconclusive);
-        assert_eq!(verdict(&rule, &evidence(100, 0)), Verdict::Pass);
-    }
-
-    #[test]
-    fn a_stale_gauge_never_passes() {
-        let rule = criterion(Metric::OpenBugs, "= 0", 0);
-        let mut evidence = Evidence { gauge_age_max_ms: 1_000, ..Evidence::default() };
-        let key = (Metric::OpenBugs, String::new());
-        evidence.gauges.insert(key.clone(), crate::Gauge { amount: 0, at: NOW });
-        assert_eq!(verdict(&rule, &evidence), Verdict::Pass);
-        let old = NOW.minus(Duration::from_secs(2));
-        evidence.gauges.insert(key, crate::Gauge { amount: 0, at: old });
-        assert_eq!(verdict(&rule, &evidence), Verdict::Inconclusive);
-    }
-
-    proptest! {
-        #[test]
-        fn turning_a_success_into_an_error_never_improves_a_verdict(
-            succeeded in 1_u64..400, failed in 0_u64..100
-        ) {
-            for rule in ["< 5%", "< 1%", "< 20%"] {
-                for assurance in
-                    [Assurance::Observed, Assurance::NotDisproved, Assurance::Certified]
-                {
-                    let rule =
-                        MetricCriterion { assurance, ..criterion(Metric::ErrorRate, rule, 50) };
-                    let before = verdict(&rule, &evidence(succeeded, failed));
-                    let after = verdict(&rule, &evidence(succeeded - 1, failed + 1));
-                    prop_assert!(after <= before, "{before:?} became {after:?}");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use vocab::{PhaseId, ResourceId, parse_duration};
+use vocab::{Invalid, PhaseId, ResourceId, Role, parse_duration};
 
-use super::criterion::requirement;
+use super::criterion::{maybe_requirement, prom_query, requirement};
 use super::fields::{Decoded, Fields};
 use crate::node::Node;
 use crate::quantity::Metric;
 use crate::shape::{
-    KILL_SWITCH, MATRIX_ACTIONS, MATRIX_ROW, ROLLBACK_STEP, SIGNAL, STEP_ACTORS, THRESHOLD,
-    TRIGGER, TRIGGER_METRIC, parse_window,
+    GROWTH, KILL_SWITCH, MATRIX_ACTIONS, MATRIX_ROW, ROLLBACK_STEP, SIGNAL, STEP_ACTORS, THRESHOLD,
+    TRIGGER, TRIGGER_METRIC, WATCHING, parse_window,
 };
 use crate::{
-    IncidentKind, KillSwitchRules, MatrixRow, OnStale, RollbackStep, Signal, Threshold, Trigger,
-    TriggerAction, TriggerCondition,
+    Growth, IncidentKind, KillSwitchRules, MatrixRow, OnStale, RollbackStep, Signal, Threshold,
+    Timing, Trigger, TriggerAction, TriggerCondition, Watching,
 };
+
+const ADVISORY_WINDOW: Duration = Duration::from_secs(15 * 60);
 
 pub(super) fn kill_switch(node: &Node) -> Decoded<KillSwitchRules> {
     let fields = Fields::of(node, &KILL_SWITCH);
@@ -36,17 +38,53 @@ pub(super) fn threshold(node: &Node) -> Decoded<Threshold> {
         phases: fields.words("phases", PhaseId::new)?,
         requirement: requirement(fields, "requirement", metric)?,
         window: fields.word("window", parse_window)?,
+        timing: timing(fields, metric)?,
+    })
+}
+
+/// When something watched fires, and when it is over.
+fn timing(fields: Fields<'_>, metric: Metric) -> Decoded<Timing> {
+    Ok(Timing {
+        sustained_for: fields.maybe_word("sustained_for", parse_duration)?.unwrap_or_default(),
+        minimum_samples: fields.maybe_integer("minimum_samples")?.unwrap_or(0),
+        literal: fields.maybe_boolean("literal")?.unwrap_or(false),
+        clears_when: maybe_requirement(fields, "clears_when", metric)?,
+        clears_after: fields.maybe_word("clears_after", parse_duration)?.unwrap_or_default(),
+    })
+}
+
+pub(super) fn watching(node: &Node) -> Decoded<Watching> {
+    let fields = Fields::of(node, &WATCHING);
+    let usual = Watching::default();
+    let time = |key, usual| Ok(fields.maybe_word(key, parse_duration)?.unwrap_or(usual));
+    Ok(Watching {
+        evaluate_every: time("evaluate_every", usual.evaluate_every)?,
+        gap_max: time("gap_max", usual.gap_max)?,
+        silent_after: time("silent_after", usual.silent_after)?,
+    })
+}
+
+fn growth(node: &Node) -> Decoded<Growth> {
+    let fields = Fields::of(node, &GROWTH);
+    Ok(Growth {
+        factor_percent: fields.integer("factor_percent")?,
+        window: fields.word("window", parse_window)?,
     })
 }
 
 pub(super) fn signal(node: &Node) -> Decoded<Signal> {
     let fields = Fields::of(node, &SIGNAL);
+    let metric = fields.word("metric", Metric::named)?;
     Ok(Signal {
         id: fields.word("id", ResourceId::new)?,
         title: fields.text("title")?,
         concern: fields.text("concern")?,
         action: fields.text("action")?,
-        metric: fields.word("metric", Metric::named)?,
+        metric,
+        window: fields.maybe_word("window", parse_window)?.unwrap_or(ADVISORY_WINDOW),
+        raised_when: maybe_requirement(fields, "raised_when", metric)?,
+        grows: fields.maybe_one("grows", growth)?,
+        timing: timing(fields, metric)?,
     })
 }
 
@@ -64,6 +102,8 @@ pub(super) fn trigger(node: &Node) -> Decoded<Trigger> {
         action: fields.named("action", TriggerAction::ALL)?,
         action_title: fields.text("action_title")?,
         resume_criterion: fields.text_or_empty("resume_criterion")?,
+        resume_observed: fields.maybe_boolean("resume_observed")?.unwrap_or(false),
+        override_roles: fields.words("override_roles", Role::new)?,
     })
 }
 
@@ -74,12 +114,14 @@ fn trigger_metric(node: &Node) -> Decoded<TriggerCondition> {
         metric,
         fires_when: requirement(fields, "fires_when", metric)?,
         window: fields.word("window", parse_window)?,
-        sustained_for: fields
-            .maybe_word("sustained_for", parse_duration)?
-            .unwrap_or(Duration::ZERO),
-        minimum_samples: fields.maybe_integer("minimum_samples")?.unwrap_or(0),
-        literal: fields.maybe_boolean("literal")?.unwrap_or(false),
+        timing: timing(fields, metric)?,
+        prometheus: fields.maybe_one("prometheus", prom_query)?,
     })
+}
+
+fn incident_kind(text: &str) -> Result<IncidentKind, Invalid> {
+    let found = IncidentKind::ALL.iter().find(|(name, _)| *name == text);
+    found.map(|(_, kind)| *kind).ok_or_else(|| Invalid::new("is no kind of incident"))
 }
 
 pub(super) fn rollback_step(node: &Node) -> Decoded<RollbackStep> {
@@ -98,5 +140,8 @@ pub(super) fn matrix_row(node: &Node) -> Decoded<MatrixRow> {
         condition: fields.text("condition")?,
         duration: fields.text("duration")?,
         rollback: fields.named("action", MATRIX_ACTIONS)?,
+        within: fields.maybe_word("within", parse_duration)?,
+        beyond: fields.maybe_word("beyond", parse_duration)?,
+        incidents: fields.words("incidents", incident_kind)?,
     })
 }

@@ -3,9 +3,11 @@
 use super::closing::{DOCUMENT, ENHANCEMENT, GA, POST_GA_TASK, REFERENCE};
 use super::communication::COMMUNICATION;
 use super::phase::PHASE;
-use super::response::{KILL_SWITCH, MATRIX_ROW, ROLLBACK_STEP, SIGNAL, THRESHOLD, TRIGGER};
+use super::response::{
+    KILL_SWITCH, MATRIX_ROW, ROLLBACK_STEP, SIGNAL, THRESHOLD, TRIGGER, WATCHING,
+};
 use super::word::{FLAG_KEY, PIPELINE, ROLE, TRANSITION};
-use super::{Kind, Object, must, object};
+use super::{Kind, Object, may, must, object};
 
 const fn list(of: &'static Kind) -> Kind {
     Kind::List(0, of)
@@ -25,6 +27,7 @@ pub(crate) static PLAN: Object = object(
         must("phases", Kind::List(1, &Kind::Object(&PHASE)), "Phases in order."),
         must("thresholds", list(&Kind::Object(&THRESHOLD)), "Continuous alerts."),
         must("signals", list(&Kind::Object(&SIGNAL)), "Signals to watch."),
+        may("watching", Kind::Object(&WATCHING), "How all of it is watched."),
         must("triggers", list(&Kind::Object(&TRIGGER)), "Pause and rollback triggers."),
         must("rollback_steps", list(&Kind::Object(&ROLLBACK_STEP)), "The rollback checklist."),
         must("decision_matrix", list(&Kind::Object(&MATRIX_ROW)), "Pause or rollback."),

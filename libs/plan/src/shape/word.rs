@@ -5,6 +5,7 @@ use std::time::Duration;
 use vocab::{FlagKey, Invalid, Pattern, PhaseId, PipelineId, ResourceId, Role, excerpt};
 
 use crate::WindowSpan;
+use crate::quantity::{Quantity, Unit};
 
 /// A form of text: a pattern for editors, and the check that decides.
 #[derive(Debug)]
@@ -23,6 +24,9 @@ const WINDOW_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 const WINDOW_MIN: Duration = Duration::from_secs(60);
 /// Nothing in a rollout is planned further ahead.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// The gate service keeps minutes for longer than this.
+const MATURITY_MAX: Duration = Duration::from_secs(2 * 3600);
 
 const DURATION_PATTERN: &str = "^([0-9]+(d|h|ms|m|s))+$";
 
@@ -78,6 +82,19 @@ pub(crate) static REQUIREMENT: Word = Word {
     doc: "A relation and a threshold in the metric's unit, e.g. `< 5%`, `>= 100`, `< 5m`.",
     pattern: "^ *(<=|>=|<|>|=) *[0-9]",
     check: |_| Ok(()), // Needs the metric's unit: checked with it.
+};
+pub(crate) static CONFIDENCE: Word = Word {
+    doc: "A confidence, e.g. 95%.",
+    pattern: "^[0-9]{2}(\\.[0-9]{1,2})?%$",
+    check: |text| parse_confidence(text).map(drop),
+};
+pub(crate) static MATURITY: Word = Word {
+    doc: "A length of time, at most 2h.",
+    pattern: DURATION_PATTERN,
+    check: |text| match vocab::parse_duration(text)? {
+        duration if duration <= MATURITY_MAX => Ok(()),
+        _ => Err(Invalid::new(format!("`{}` is too long: expected at most 2h", excerpt(text)))),
+    },
 };
 pub(crate) static SECTION: Word = Word {
     doc: "A section of the source document, e.g. 2.1.",
@@ -144,6 +161,18 @@ fn expect(good: bool, text: &str, what: &str, form: &str) -> Result<(), Invalid>
         return Ok(());
     }
     Err(Invalid::new(format!("`{}` is not {what}: expected {form}", excerpt(text))))
+}
+
+/// Reads a confidence, in parts per million.
+pub(crate) fn parse_confidence(text: &str) -> Result<u32, Invalid> {
+    let known = Quantity::parse(text, Unit::Rate).ok();
+    let ppm = known.and_then(|rate| u32::try_from(rate.amount()).ok());
+    ppm.filter(|ppm| (500_000..=999_900).contains(ppm)).ok_or_else(|| {
+        Invalid::new(format!(
+            "`{}` is not a confidence: expected 50% to 99.99%, e.g. 95%",
+            excerpt(text)
+        ))
+    })
 }
 
 /// Reads a rolling window.

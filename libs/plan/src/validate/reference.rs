@@ -14,8 +14,27 @@ pub(super) fn all(plan: &Node, problems: &mut Problems) {
     for (i, threshold) in plan.list("thresholds").iter().enumerate() {
         phases.has_all(threshold.list("phases"), &format!("thresholds[{i}].phases"), problems);
     }
+    system_steps(plan, problems);
     if let Some(communication) = plan.get("communication") {
         messages(communication, &phases, problems);
+    }
+}
+
+/// What the system is to do in a rollback must be something it can.
+fn system_steps(plan: &Node, problems: &mut Problems) {
+    for (i, step) in plan.list("rollback_steps").iter().enumerate() {
+        let Some(id) = step.get("id").filter(|_| step.text_of("by") == Some("system")) else {
+            continue;
+        };
+        let text = id.text().unwrap_or_default();
+        if !crate::SYSTEM_STEPS.contains(&text) {
+            let message = format!(
+                "the system cannot do `{}`: expected {}, or `by: people`",
+                vocab::excerpt(text),
+                crate::SYSTEM_STEPS.join(", ")
+            );
+            problems.error(id.place, &format!("rollback_steps[{i}].id"), message);
+        }
     }
 }
 
@@ -79,6 +98,9 @@ fn role_lists(plan: &Node) -> Vec<(String, &[Node])> {
                 lists.push((format!("{path}[{i}].{key}"), criterion.list(key)));
             }
         }
+    }
+    for (i, trigger) in plan.list("triggers").iter().enumerate() {
+        lists.push((format!("triggers[{i}].override_roles"), trigger.list("override_roles")));
     }
     for key in ["ga", "document"] {
         if let Some(part) = plan.get(key) {
