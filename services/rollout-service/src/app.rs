@@ -19,6 +19,7 @@ use tonic::Code;
 use vocab::{Role, Timestamp};
 
 use crate::convert;
+use crate::effects::Turns;
 use crate::error::{DOMAIN, Refused};
 use crate::state::{State, draft};
 
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub(crate) gate: Peer,
     pub(crate) killswitch: Peer,
     pub(crate) shutdown: Shutdown,
+    pub(crate) turns: Turns,
 }
 
 /// How a command is given.

@@ -1,6 +1,7 @@
 //! Effects: what was decided is carried out, in order, and recorded, until nothing is left.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rollout_core::{
@@ -9,6 +10,7 @@ use rollout_core::{
 use service_kit::fault::Fault;
 use service_kit::journaled::{command, refused};
 use service_kit::shutdown::Shutdown;
+use tokio::sync::OwnedMutexGuard;
 use tonic::Status;
 use tracing::Instrument as _;
 use vocab::Actor;
@@ -48,11 +50,27 @@ pub(crate) fn run(app: Arc<App>, mut shutdown: Shutdown) {
     });
 }
 
+/// Whose turn it is: in one process the effects of a rollout are carried out one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    /// Waits for the turn of a rollout. There are as many as there are rollouts, which are kept anyway.
+    async fn take(&self, rollout: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(rollout.to_owned()).or_default())
+        };
+        turn.lock_owned().await
+    }
+}
+
 impl App {
     /// Carries out whatever is to be done for a rollout; false where something did not succeed. The
     /// background loop tries that again, and replies say `reconciling`. Safe to repeat.
     pub(crate) async fn reconcile(&self, rollout: &Rollout) -> bool {
         let name = rollout.name.clone();
+        let _turn = self.turns.take(&name).await;
         for _effect in 0..EFFECTS_MAX {
             let Ok(rollout) = self.find(&name) else { return true };
             let Some(effect) = next_effect(&rollout) else { return true };

@@ -31,6 +31,7 @@ use tokio::net::TcpListener;
 
 use crate::api::Api;
 use crate::app::App;
+use crate::effects::Turns;
 pub use crate::settings::{Peers, Settings};
 
 const PEER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,7 +54,8 @@ pub async fn serve(
     let flag = peer("flag", &settings.peers.flag, outgoing.clone(), PEER_TIMEOUT)?;
     let gate = peer("gate", &settings.peers.gate, outgoing.clone(), PEER_TIMEOUT)?;
     let killswitch = peer("killswitch", &settings.peers.killswitch, outgoing, PEER_TIMEOUT)?;
-    let app = App { replica, clock, flag, gate, killswitch, shutdown: shutdown.clone() };
+    let turns = Turns::default();
+    let app = App { replica, clock, flag, gate, killswitch, shutdown: shutdown.clone(), turns };
     let app = Arc::new(app);
     effects::run(Arc::clone(&app), shutdown.clone());
     following::run(&app, shutdown.clone());
