@@ -23,6 +23,7 @@ const BELOW: &[&str] = &[
     "comms-core",
     "rollout-core",
     "contracts",
+    "flag-wire",
     "store",
     "service-kit",
     "client",
@@ -44,13 +45,14 @@ const TABLE: &[Rule] = &[
     rule("comms-core", CORE),
     rule("rollout-core", CORE),
     rule("contracts", &[]),
+    rule("flag-wire", &["contracts", "flag-core", "plan", "vocab"]),
     rule("store", &["vocab"]),
     Rule {
         krate: "service-kit", // Commands on a journal map in one place.
         may: &["vocab", "store"],
         in_tests: &["contracts", "test-kit", "capture"], // A server needs something to serve.
     },
-    rule("client", &["contracts", "flag-core", "killswitch-core", "vocab"]),
+    rule("client", &["contracts", "flag-core", "flag-wire", "killswitch-core", "vocab"]),
     Rule {
         krate: "ingestion-worker",
         may: &["client", "vocab"],

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::killswitch::worker::Breaker as WireBreaker;
-use killswitch_core::{Policy, Target};
+use killswitch_core::{Policy, Scope, Target};
 use tokio::sync::watch;
 use vocab::Invalid;
 
@@ -104,6 +104,13 @@ impl KillWatch {
     #[must_use]
     pub fn answer(&self, target: Target<'_>) -> (bool, u64) {
         self.reading.answer(target)
+    }
+
+    /// The scopes by which anybody may be stopped, those that are let go on bit by bit included;
+    /// `None` where everybody is stopped for want of a permission.
+    #[must_use]
+    pub fn scopes(&self) -> Option<Vec<Scope>> {
+        self.reading.scopes()
     }
 
     /// Whether a switch covers the target for certain: a cohort's does so only where the phase

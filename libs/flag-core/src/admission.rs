@@ -41,7 +41,7 @@ pub enum Limit {
 /// Decides on an upload of `file_size_bytes` by a workspace so evaluated.
 #[must_use]
 pub fn decide_admission(
-    evaluation: Evaluation,
+    evaluation: Evaluation<'_>,
     limits: &Limits,
     file_size_bytes: u64,
 ) -> Admission {
@@ -51,7 +51,10 @@ pub fn decide_admission(
         | Reason::Allowlisted
         | Reason::Disabled
         | Reason::Excluded
-        | Reason::Percentage => {}
+        | Reason::Targeted
+        | Reason::Percentage
+        | Reason::Default
+        | Reason::Static => {}
     }
     if !evaluation.enabled {
         return Admission::Legacy;
@@ -74,7 +77,7 @@ mod tests {
 
     fn decide(enabled: bool, reason: Reason, file_size_bytes: u64) -> Admission {
         let limits = Limits { uploads_per_day: Some(10), file_size_max_bytes: Some(TEN_MB) };
-        decide_admission(Evaluation { enabled, reason }, &limits, file_size_bytes)
+        decide_admission(Evaluation { enabled, reason, variant: None }, &limits, file_size_bytes)
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! What may be changed, and by whom: reducing is free, raising is bound (D7 §3.2, semantics §10).
 
-use vocab::BasisPoints;
+use std::collections::HashSet;
 
+use vocab::{BasisPoints, Pattern};
+
+use crate::audience::Audience;
 use crate::flag::{Definition, Flag, Limits};
+use crate::patterns::Patterns;
 
 /// Why a change is refused. Nothing changes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,12 @@ pub enum ChangeRefusal {
         /// What would raise exposure.
         what: String,
     },
+    /// The flag is moved by a rollout, and would be gone.
+    #[error("{rollout} moves this flag: it cannot be deleted before that rollout has ended")]
+    MovedByRollout {
+        /// The rollout.
+        rollout: String,
+    },
     /// A newer step of the rollout has been applied.
     #[error("generation {offered} is older than generation {applied}, which has been applied")]
     Stale {
@@ -50,9 +60,9 @@ pub enum ChangeRefusal {
 /// Checks a flag that does not exist yet.
 ///
 /// # Errors
-/// Refuses a first percentage above the ramp rule.
+/// Refuses a first share above the ramp rule.
 pub fn check_new(definition: &Definition) -> Result<(), ChangeRefusal> {
-    check_ramp(BasisPoints::ZERO, definition.share())
+    check_ramp(&Definition::default(), definition)
 }
 
 /// Checks a change asked for by a person.
@@ -70,7 +80,18 @@ pub fn check_update(
     {
         return Err(ChangeRefusal::Managed { rollout: flag.rollout.clone(), what });
     }
-    check_ramp(flag.definition.share(), definition.share())
+    check_ramp(&flag.definition, definition)
+}
+
+/// Checks a deletion asked for by a person.
+///
+/// # Errors
+/// Refuses it of a flag that a rollout moves.
+pub fn check_delete(flag: &Flag) -> Result<(), ChangeRefusal> {
+    if flag.rollout.is_empty() {
+        return Ok(());
+    }
+    Err(ChangeRefusal::MovedByRollout { rollout: flag.rollout.clone() })
 }
 
 /// Checks a step decided by a rollout. `Ok(false)`: it has been applied already.
@@ -92,11 +113,16 @@ pub fn check_step(
     if generation < flag.generation {
         return Err(ChangeRefusal::Stale { offered: generation, applied: flag.generation });
     }
-    check_ramp(flag.definition.share(), definition.share())?;
+    check_ramp(&flag.definition, definition)?;
     Ok(generation > flag.generation)
 }
 
-fn check_ramp(from: BasisPoints, to: BasisPoints) -> Result<(), ChangeRefusal> {
+/// Of an imported definition nobody knows the share: it has no ramp.
+fn check_ramp(old: &Definition, new: &Definition) -> Result<(), ChangeRefusal> {
+    if new.audience().is_none() {
+        return Ok(());
+    }
+    let (from, to) = (old.share(), new.share());
     if from.may_become(to) {
         return Ok(());
     }
@@ -106,23 +132,56 @@ fn check_ramp(from: BasisPoints, to: BasisPoints) -> Result<(), ChangeRefusal> {
 /// What in `new` would expose a workspace that `old` does not; `None` where nothing can.
 #[must_use]
 pub fn raises(old: &Definition, new: &Definition) -> Option<String> {
-    if new.share() > old.share() {
-        return Some(format!("a percentage of {} instead of {}", new.share(), old.share()));
+    match (old, new) {
+        (old, new) if old == new => None,
+        (Definition::Audience(old), Definition::Audience(new)) => raises_audience(old, new),
+        (_, Definition::Imported(new)) if new.exposes_nobody() => None,
+        (_, Definition::Imported(_)) => {
+            Some("an imported definition, of which nobody knows whom it exposes,".to_owned())
+        }
+        (Definition::Imported(_), Definition::Audience(new)) => {
+            let exposes = !new.allow.is_empty() || new.share() > BasisPoints::ZERO;
+            let rules = new.enabled && !new.rules.is_empty();
+            (exposes || rules).then(|| "a definition instead of an imported one".to_owned())
+        }
     }
-    if let Some(added) =
-        new.allow.listed().iter().find(|pattern| !old.allow.listed().contains(pattern))
-    {
+}
+
+fn raises_audience(old: &Audience, new: &Audience) -> Option<String> {
+    if new.share() > old.share() {
+        return Some(format!("a share of {} instead of {}", new.share(), old.share()));
+    }
+    if let Some(added) = extra(&new.allow, &old.allow) {
         return Some(format!("`{added}` on the allowlist"));
     }
-    if let Some(removed) =
-        old.deny.listed().iter().find(|pattern| !new.deny.listed().contains(pattern))
-    {
+    if let Some(removed) = extra(&old.deny, &new.deny) {
         return Some(format!("`{removed}` taken off the denylist"));
     }
-    old.exclusions
-        .iter()
-        .find(|exclusion| !new.exclusions.contains(exclusion))
-        .map(|removed| format!("the exclusion on `{}` dropped", removed.attribute))
+    let dropped = old.exclusions.iter().find(|exclusion| !new.exclusions.contains(exclusion));
+    if let Some(dropped) = dropped {
+        return Some(format!("the exclusion on `{}` dropped", dropped.attribute));
+    }
+    if old.variants != new.variants {
+        return Some("other variants".to_owned());
+    }
+    let live = |audience: &Audience| audience.enabled && !audience.rules.is_empty();
+    if (old.rules != new.rules || !old.enabled) && live(new) {
+        return Some("other rules".to_owned());
+    }
+    // A rule that is gone leaves its workspaces to the share.
+    if live(old) && !live(new) && new.share() > BasisPoints::ZERO {
+        return Some("rules dropped, which leaves more to the share,".to_owned());
+    }
+    let narrower = new.split.shares().iter().zip(old.split.shares());
+    let narrower =
+        narrower.filter(|(new, old)| new.variant == old.variant && new.weight <= old.weight);
+    (new.enabled && narrower.count() < new.split.shares().len()).then(|| "other shares".to_owned())
+}
+
+/// A pattern of the one list that the other has not.
+fn extra<'a>(one: &'a Patterns, other: &Patterns) -> Option<&'a Pattern> {
+    let known: HashSet<_> = other.listed().iter().collect();
+    one.listed().iter().find(|pattern| !known.contains(pattern))
 }
 
 fn raises_limits(old: &Limits, new: &Limits) -> Option<String> {
@@ -141,17 +200,21 @@ fn raises_limits(old: &Limits, new: &Limits) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use vocab::{FlagKey, Pattern, PipelineId};
+    use vocab::{FlagKey, PipelineId};
 
     use super::*;
-    use crate::flag::Patterns;
+    use crate::flag::About;
 
-    fn at(percent: i64) -> Definition {
-        Definition {
+    fn audience(percent: i64) -> Audience {
+        Audience {
             enabled: true,
             percentage: BasisPoints::from_percent(percent).unwrap(),
-            ..Definition::default()
+            ..Audience::default()
         }
+    }
+
+    fn at(percent: i64) -> Definition {
+        audience(percent).into()
     }
 
     fn managed(definition: Definition) -> Flag {
@@ -164,6 +227,7 @@ mod tests {
             phase: None,
             generation: 3,
             paused: false,
+            about: About::default(),
         }
     }
 
@@ -172,11 +236,9 @@ mod tests {
         let flag = managed(at(10));
         let update = |definition: &Definition| check_update(&flag, definition, &flag.limits);
         assert!(matches!(update(&at(11)), Err(ChangeRefusal::Managed { .. })));
-        let allowing = Definition {
-            allow: Patterns::new(vec![Pattern::new("ws-1").unwrap()]).unwrap(),
-            ..at(10)
-        };
-        assert!(matches!(update(&allowing), Err(ChangeRefusal::Managed { .. })));
+        let allow = Patterns::new(vec![Pattern::new("ws-1").unwrap()]).unwrap();
+        let allowing = Audience { allow, ..audience(10) };
+        assert!(matches!(update(&allowing.into()), Err(ChangeRefusal::Managed { .. })));
         assert_eq!(update(&at(5)), Ok(()));
     }
 

@@ -1,21 +1,21 @@
 //! What a flag is.
 
-use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
-use plan::{Exclusion, FlagForm};
-use vocab::{BasisPoints, FlagKey, Invalid, Pattern, PhaseId, PipelineId};
+use vocab::{BasisPoints, FlagKey, PhaseId, PipelineId, Timestamp};
 
-/// Longest allow or deny list: bounds memory and the size of a message.
-pub const LISTED_MAX: usize = 100_000;
+use crate::audience::Audience;
+use crate::context::Attributes;
+use crate::flagd::Imported;
 
-/// A boolean flag.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A flag.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Flag {
     /// Its key.
     pub key: FlagKey,
     /// The pipeline whose kill switch it obeys.
     pub pipeline: PipelineId,
-    /// Who is on.
+    /// Who gets what.
     pub definition: Definition,
     /// Limits on uploads of those who are on.
     pub limits: Limits,
@@ -27,21 +27,30 @@ pub struct Flag {
     pub generation: u64,
     /// Whether the cohort's new uploads are deferred.
     pub paused: bool,
+    /// What is said about it.
+    pub about: About,
 }
 
-/// Who is on.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Definition {
-    /// Whether the percentage applies.
-    pub enabled: bool,
-    /// On, but for a deny.
-    pub allow: Patterns,
-    /// Off.
-    pub deny: Patterns,
-    /// The share of all others that is on.
-    pub percentage: BasisPoints,
-    /// Attributes that keep a workspace off the percentage.
-    pub exclusions: Vec<Exclusion>,
+/// What is said about a flag; no answer depends on it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct About {
+    /// What it is for.
+    pub description: String,
+    /// Who looks after it.
+    pub owner: String,
+    /// When it should be gone.
+    pub expires_at: Option<Timestamp>,
+    /// Facts for clients.
+    pub metadata: Attributes,
+}
+
+/// Who gets what.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Definition {
+    /// In our own form, short or full.
+    Audience(Box<Audience>),
+    /// As flagd says.
+    Imported(Arc<Imported>),
 }
 
 /// Limits on uploads.
@@ -53,76 +62,36 @@ pub struct Limits {
     pub file_size_max_bytes: Option<u64>,
 }
 
-/// A list of globs; exact ids are found in constant time.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Patterns {
-    listed: Vec<Pattern>,
-    exact: HashSet<Box<str>>,
-    globs: Vec<Pattern>,
-}
-
-impl Patterns {
-    /// Compiles a list.
-    ///
-    /// # Errors
-    /// Refuses more than [`LISTED_MAX`] patterns.
-    pub fn new(listed: Vec<Pattern>) -> Result<Self, Invalid> {
-        if listed.len() > LISTED_MAX {
-            return Err(Invalid::new(format!(
-                "{} patterns are too many: expected at most {LISTED_MAX}",
-                listed.len()
-            )));
-        }
-        let (exact, globs): (Vec<_>, Vec<_>) = listed.iter().cloned().partition(Pattern::is_exact);
-        let exact = exact.iter().map(|pattern| pattern.as_str().into()).collect();
-        Ok(Self { listed, exact, globs })
-    }
-
-    /// Whether any pattern matches.
-    #[must_use]
-    pub fn matches(&self, id: &str) -> bool {
-        self.exact.contains(id) || self.globs.iter().any(|glob| glob.matches(id))
-    }
-
-    /// The patterns as listed.
-    #[must_use]
-    pub fn listed(&self) -> &[Pattern] {
-        &self.listed
-    }
-}
-
-/// A property of a workspace, sent along with a question.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Attribute {
-    /// A text.
-    Text(String),
-    /// A finite number.
-    Number(f64),
-    /// A truth value.
-    Truth(bool),
-}
-
-/// Attributes by name.
-pub type Attributes = BTreeMap<String, Attribute>;
-
 impl Definition {
-    /// The definition a phase of a plan asks for, at `percentage` instead of the phase's last step.
-    ///
-    /// # Errors
-    /// Refuses lists that are too long.
-    pub fn from_plan(form: &FlagForm, percentage: BasisPoints) -> Result<Self, Invalid> {
-        Ok(Self {
-            enabled: form.enabled,
-            allow: Patterns::new(form.allowlist.clone())?,
-            deny: Patterns::new(form.denylist.clone())?,
-            percentage,
-            exclusions: form.exclude.clone(),
-        })
+    /// The share of unlisted workspaces that gets another variant than the default one; of an
+    /// imported definition nobody knows, so it counts as everybody.
+    #[must_use]
+    pub fn share(&self) -> BasisPoints {
+        match self {
+            Self::Audience(audience) => audience.share(),
+            Self::Imported(imported) if imported.exposes_nobody() => BasisPoints::ZERO,
+            Self::Imported(_) => BasisPoints::ALL,
+        }
     }
 
-    /// The share of unlisted workspaces that is on.
+    /// The audience; `None` for an imported definition.
     #[must_use]
-    pub const fn share(&self) -> BasisPoints {
-        if self.enabled { self.percentage } else { BasisPoints::ZERO }
+    pub fn audience(&self) -> Option<&Audience> {
+        match self {
+            Self::Audience(audience) => Some(audience),
+            Self::Imported(_) => None,
+        }
+    }
+}
+
+impl Default for Definition {
+    fn default() -> Self {
+        Self::Audience(Box::default())
+    }
+}
+
+impl From<Audience> for Definition {
+    fn from(audience: Audience) -> Self {
+        Self::Audience(Box::new(audience))
     }
 }

@@ -163,6 +163,15 @@ impl View {
         &self.engaged
     }
 
+    /// Every scope of which somebody may be stopped: engaged, or not yet let go on altogether.
+    pub fn scopes(&self, now: Duration) -> impl Iterator<Item = &Scope> {
+        let reopening = self.reopening.iter().filter(move |(one, heard)| {
+            one.elapsed.saturating_add(now.saturating_sub(*heard)) < one.ramp
+        });
+        let engaged = self.engaged.iter().map(|switch| &switch.scope);
+        engaged.chain(reopening.map(|(one, _)| &one.scope))
+    }
+
     /// Whether no scope is engaged or being let go on: then nothing is stopped but by silence.
     #[must_use]
     pub fn stops_nothing(&self) -> bool {

@@ -49,9 +49,14 @@ pub fn cut<T>(
     let taken: Vec<_> = rest.by_ref().take(page.size).collect();
     let last = taken.last().map(|(key, _)| key.clone());
     let more = rest.next().is_some();
-    let token =
-        last.filter(|_| more).map_or_else(String::new, |key| format!("{}~{key}", mark(list)));
+    let token = last.filter(|_| more).map_or_else(String::new, |key| token(list, &key));
     (taken.into_iter().map(|(_, item)| item).collect(), token)
+}
+
+/// The token of the page that begins behind `key`.
+#[must_use]
+pub fn token(list: &str, key: &str) -> String {
+    format!("{}~{key}", mark(list))
 }
 
 /// A short mark of a list (FNV-1a): no secret, only a guard against mixing tokens up.

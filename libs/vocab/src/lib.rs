@@ -12,7 +12,7 @@ mod time;
 
 pub use actor::{Actor, Role};
 pub use name::{FlagKey, PhaseId, PipelineId, ResourceId, UploadId, WorkspaceId};
-pub use pattern::Pattern;
+pub use pattern::{Parts, Pattern};
 pub use share::BasisPoints;
 pub use time::{Timestamp, format_duration, parse_duration};
 

@@ -23,6 +23,23 @@ enum Form {
     Middle(usize),
 }
 
+/// What a pattern asks of an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts<'a> {
+    /// To be this.
+    Exact(&'a str),
+    /// Nothing.
+    Any,
+    /// To begin with this.
+    Prefix(&'a str),
+    /// To end with this.
+    Suffix(&'a str),
+    /// To have this inside.
+    Contains(&'a str),
+    /// To begin with the one and end with the other, without overlap.
+    Middle(&'a str, &'a str),
+}
+
 impl Pattern {
     /// Checks and compiles a glob.
     ///
@@ -72,6 +89,20 @@ impl Pattern {
                     && id.starts_with(prefix)
                     && id.ends_with(suffix)
             }
+        }
+    }
+
+    /// The pattern taken apart.
+    #[must_use]
+    pub fn parts(&self) -> Parts<'_> {
+        let text = &*self.text;
+        match self.form {
+            Form::Exact => Parts::Exact(text),
+            Form::Any => Parts::Any,
+            Form::Prefix => Parts::Prefix(&text[..text.len() - 1]),
+            Form::Suffix => Parts::Suffix(&text[1..]),
+            Form::Contains => Parts::Contains(&text[1..text.len() - 1]),
+            Form::Middle(star) => Parts::Middle(&text[..star], &text[star + 1..]),
         }
     }
 

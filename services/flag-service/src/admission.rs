@@ -39,9 +39,11 @@ impl App {
         let upload = checked(DOMAIN, "upload_id", UploadId::new(&request.upload_id))?;
         let size = u64::try_from(request.file_size_bytes)
             .map_err(|_e| Fault::field(DOMAIN, "file_size_bytes", "is negative"))?;
-        let attributes = convert::attributes(request.attributes.as_ref())?;
-        let stored = self.flag(&key)?;
-        let (evaluation, epoch) = self.evaluate(&stored, &workspace, &attributes);
+        convert::attributes(request.attributes.as_ref())?;
+        let facts = flag_wire::StructFacts(request.attributes.as_ref());
+        let stored = self.flag(key.as_str())?;
+        let (evaluation, epoch) = self.evaluate(&stored.flag, Some(workspace.as_str()), &facts)?;
+        self.census.saw(&workspace, request.attributes.as_ref());
         let mut decided = decide_admission(evaluation, &stored.flag.limits, size);
         let (mut quota_day, mut quota_used_count) = (String::new(), 0);
         if let Admission::TakeQuota(limit) = decided {
@@ -65,12 +67,13 @@ impl App {
             };
         }
         let mut response = pb::AdmitUploadResponse {
-            reason: convert::wire_reason(evaluation).into(),
+            reason: convert::wire_reason(evaluation.reason).into(),
             revision: signed(stored.revision),
             kill_epoch: signed(epoch),
             quota_day,
             quota_used_count,
-            stale: !self.replica.is_connected(),
+            stale: self.is_stale(),
+            variant: evaluation.variant.map_or_else(String::new, |one| one.name.to_string()),
             ..pb::AdmitUploadResponse::default()
         };
         self.fill(&mut response, decided);
@@ -86,7 +89,7 @@ impl App {
         let workspace = checked(DOMAIN, "workspace_id", WorkspaceId::new(&request.workspace_id))?;
         let upload = checked(DOMAIN, "upload_id", UploadId::new(&request.upload_id))?;
         let day = checked(DOMAIN, "quota_day", day(&request.quota_day))?;
-        let stored = self.flag(&key)?;
+        let stored = self.any_flag(&key)?; // Also of a flag that was deleted since.
         let quota = Quota { pipeline: stored.flag.pipeline.to_string(), workspace, day, limit: 0 };
         let left = self.quotas.release(&quota, &upload).await;
         let left = left.map_err(|error| store_failed(DOMAIN, &error))?;

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use contracts::flag as pb;
-use contracts::flag::admission_service_server::AdmissionService;
-use contracts::flag::evaluation_service_server::EvaluationService;
 use contracts::flag::flag_service_server::FlagService;
 use flag_core::Flag;
 use service_kit::fault::{Fault, check_text, checked};
@@ -12,29 +10,26 @@ use service_kit::identity::actor;
 use service_kit::journaled::{command, request_key};
 use service_kit::paging::{cut, page};
 use service_kit::uncancelled::uncancelled;
-use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use vocab::{FlagKey, PhaseId, PipelineId};
 
-use crate::app::{App, Step};
+use crate::app::{App, Given, Step};
 use crate::convert::{self, public_flag};
 use crate::error::DOMAIN;
 
+mod evaluation;
+mod history;
 mod mask;
-mod watch;
+mod radius;
 
-const QUESTIONS_MAX: usize = 1_000;
+/// Bytes of flags in one page, so that it fits into a message.
+const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// The services on the wire.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     app: Arc<App>,
-}
-
-impl Api {
-    pub(crate) const fn new(app: Arc<App>) -> Self {
-        Self { app }
-    }
 }
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -43,11 +38,33 @@ fn required<'a, T>(path: &str, value: Option<&'a T>) -> Result<&'a T, Fault> {
     value.ok_or_else(|| Fault::field(DOMAIN, path, "is required"))
 }
 
+impl Api {
+    pub(crate) const fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    /// How a person gives a command. `contents` is the whole request.
+    fn given(
+        &self,
+        metadata: &MetadataMap,
+        method: &str,
+        reason: &str,
+        request_id: &str,
+        contents: &impl prost::Message,
+    ) -> Result<Given, Fault> {
+        let actor = actor(metadata)?;
+        let reason = check_text(DOMAIN, "reason", reason, true)?;
+        let key = request_key(DOMAIN, method, request_id, contents)?;
+        let command = command(&self.app.clock, actor, reason, key);
+        Ok(Given { command, etag: String::new(), validate_only: false })
+    }
+}
+
 #[tonic::async_trait]
 impl FlagService for Api {
     async fn get_flag(&self, request: Request<pb::GetFlagRequest>) -> Answer<pb::Flag> {
         let key = convert::flag_key("name", &request.get_ref().name)?;
-        Ok(Response::new(public_flag(&*self.app.flag(&key)?)))
+        Ok(Response::new(public_flag(&*self.app.any_flag(&key)?)))
     }
 
     async fn list_flags(
@@ -55,19 +72,31 @@ impl FlagService for Api {
         request: Request<pb::ListFlagsRequest>,
     ) -> Answer<pb::ListFlagsResponse> {
         let request = request.into_inner();
-        let page = page(DOMAIN, "flags", request.page_size, &request.page_token)?;
+        let list = if request.show_deleted { "flags, deleted" } else { "flags" };
+        let mut page = page(DOMAIN, list, request.page_size, &request.page_token)?;
         let snapshot = self.app.replica.snapshot();
-        let all = snapshot.state.flags.iter().map(|(key, one)| (key.clone(), public_flag(one)));
-        let (flags, next_page_token) = cut("flags", &page, all);
+        let shown = snapshot.state.flags.iter();
+        let shown = shown.filter(|(_, stored)| request.show_deleted || !stored.is_deleted());
+        let rest = shown.clone().filter(|(key, _)| **key > page.after).take(page.size);
+        let mut bytes = 0;
+        let fitting = rest.take_while(|(_, stored)| {
+            bytes += stored.bytes;
+            bytes <= PAGE_BYTES_MAX
+        });
+        page.size = fitting.count().max(1);
+        let all = shown.map(|(key, one)| (key.clone(), one));
+        let (flags, next_page_token) = cut(list, &page, all);
+        let flags = flags.into_iter().map(|stored| public_flag(stored)).collect();
         Ok(Response::new(pb::ListFlagsResponse { flags, next_page_token }))
     }
 
     async fn create_flag(&self, request: Request<pb::CreateFlagRequest>) -> Answer<pb::Flag> {
-        let actor = actor(request.metadata())?;
-        let request = request.into_inner();
+        let (metadata, _, request) = request.into_parts();
         let key = checked(DOMAIN, "flag_id", FlagKey::new(&request.flag_id))?;
         let wire = required("flag", request.flag.as_ref())?;
-        let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
+        let mut given =
+            self.given(&metadata, "CreateFlag", &request.reason, &request.request_id, &request)?;
+        given.validate_only = request.validate_only;
         let no_limits = pb::UploadLimits::default();
         let flag = Flag {
             key,
@@ -81,43 +110,61 @@ impl FlagService for Api {
             phase: None,
             generation: 0,
             paused: false,
+            about: flag_wire::about("flag", wire).map_err(convert::fault)?,
         };
-        let key = request_key(DOMAIN, "CreateFlag", &request.request_id, &request)?;
-        let command = command(&self.app.clock, actor, reason, key);
-        let (app, validate_only) = (Arc::clone(&self.app), request.validate_only);
-        uncancelled(
-            async move { Ok(public_flag(&*app.create(command, flag, validate_only).await?)) },
-        )
-        .await
-        .map(Response::new)
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(public_flag(&*app.create(given, flag).await?)) })
+            .await
+            .map(Response::new)
     }
 
     async fn update_flag(&self, request: Request<pb::UpdateFlagRequest>) -> Answer<pb::Flag> {
-        let actor = actor(request.metadata())?;
-        let request = request.into_inner();
+        let (metadata, _, request) = request.into_parts();
         let wire = required("flag", request.flag.as_ref())?.clone();
         let key = convert::flag_key("flag.name", &wire.name)?;
-        let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
+        let mut given =
+            self.given(&metadata, "UpdateFlag", &request.reason, &request.request_id, &request)?;
+        given.validate_only = request.validate_only;
+        given.etag.clone_from(&wire.etag);
         let paths = mask::paths(request.update_mask.as_ref())?;
-        mask::overlay(&pb::Flag::default(), &wire, &paths)?; // What is malformed is refused first.
-        let request_key = request_key(DOMAIN, "UpdateFlag", &request.request_id, &request)?;
-        let command = command(&self.app.clock, actor, reason, request_key);
-        let (app, validate_only) = (Arc::clone(&self.app), request.validate_only);
+        // What is malformed in itself is refused before the flag is looked for.
+        if paths.contains(&"definition") {
+            mask::overlay(&pb::Flag::default(), &wire, &["definition"])?;
+        }
+        let app = Arc::clone(&self.app);
         uncancelled(async move {
-            let etag = wire.etag.clone();
-            let change = move |flag: &Flag| mask::overlay(&convert::wire_flag(flag), &wire, &paths);
-            Ok(public_flag(&*app.update(command, key, &etag, change, validate_only).await?))
+            let change =
+                move |flag: &Flag| mask::overlay(&flag_wire::wire_flag(flag), &wire, &paths);
+            Ok(public_flag(&*app.update(given, key, change).await?))
         })
         .await
         .map(Response::new)
     }
 
-    async fn delete_flag(&self, _: Request<pb::DeleteFlagRequest>) -> Answer<pb::Flag> {
-        Err(Status::unimplemented("not in this version"))
+    async fn delete_flag(&self, request: Request<pb::DeleteFlagRequest>) -> Answer<pb::Flag> {
+        let (metadata, _, request) = request.into_parts();
+        let key = convert::flag_key("name", &request.name)?;
+        let mut given =
+            self.given(&metadata, "DeleteFlag", &request.reason, &request.request_id, &request)?;
+        given.validate_only = request.validate_only;
+        given.etag = request.etag;
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(public_flag(&*app.delete(given, key).await?)) })
+            .await
+            .map(Response::new)
     }
 
-    async fn undelete_flag(&self, _: Request<pb::UndeleteFlagRequest>) -> Answer<pb::Flag> {
-        Err(Status::unimplemented("not in this version"))
+    async fn undelete_flag(&self, request: Request<pb::UndeleteFlagRequest>) -> Answer<pb::Flag> {
+        let (metadata, _, request) = request.into_parts();
+        let key = convert::flag_key("name", &request.name)?;
+        let mut given =
+            self.given(&metadata, "UndeleteFlag", &request.reason, &request.request_id, &request)?;
+        given.validate_only = request.validate_only;
+        given.etag = required_etag(&request.etag)?;
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(public_flag(&*app.undelete(given, key).await?)) })
+            .await
+            .map(Response::new)
     }
 
     async fn apply_rollout_step(
@@ -146,62 +193,18 @@ impl FlagService for Api {
         }
         let reason = format!("{} generation {}", step.rollout, step.generation);
         let command = command(&self.app.clock, actor, reason, None);
+        let given = Given { command, etag: String::new(), validate_only: false };
         let app = Arc::clone(&self.app);
-        uncancelled(async move { Ok(public_flag(&*app.apply_step(command, step).await?)) })
+        uncancelled(async move { Ok(public_flag(&*app.apply_step(given, step).await?)) })
             .await
             .map(Response::new)
     }
 }
 
-#[tonic::async_trait]
-impl EvaluationService for Api {
-    async fn evaluate_flag(
-        &self,
-        request: Request<pb::EvaluateFlagRequest>,
-    ) -> Answer<pb::EvaluateFlagResponse> {
-        Ok(Response::new(self.app.answer(request.get_ref())?))
+/// An etag that has to be given: what is done with it is considered.
+fn required_etag(etag: &str) -> Result<String, Fault> {
+    if etag.is_empty() {
+        return Err(Fault::field(DOMAIN, "etag", "is required: look at the flag first"));
     }
-
-    async fn batch_evaluate_flags(
-        &self,
-        request: Request<pb::BatchEvaluateFlagsRequest>,
-    ) -> Answer<pb::BatchEvaluateFlagsResponse> {
-        let questions = &request.get_ref().requests;
-        if questions.len() > QUESTIONS_MAX {
-            let why = format!("{} are too many: expected at most {QUESTIONS_MAX}", questions.len());
-            return Err(Fault::field(DOMAIN, "requests", why).into());
-        }
-        let responses = questions.iter().map(|one| self.app.answer(one)).collect::<Result<_, _>>();
-        Ok(Response::new(pb::BatchEvaluateFlagsResponse { responses: responses? }))
-    }
-
-    type WatchRulesetStream = ReceiverStream<Result<pb::WatchRulesetResponse, Status>>;
-
-    async fn watch_ruleset(
-        &self,
-        request: Request<pb::WatchRulesetRequest>,
-    ) -> Answer<Self::WatchRulesetStream> {
-        let after = u64::try_from(request.get_ref().after_revision)
-            .map_err(|_e| Fault::field(DOMAIN, "after_revision", "is negative"))?;
-        Ok(Response::new(watch::ruleset(Arc::clone(&self.app), after)))
-    }
-}
-
-#[tonic::async_trait]
-impl AdmissionService for Api {
-    async fn admit_upload(
-        &self,
-        request: Request<pb::AdmitUploadRequest>,
-    ) -> Answer<pb::AdmitUploadResponse> {
-        let (app, request) = (Arc::clone(&self.app), request.into_inner());
-        uncancelled(async move { Ok(app.admit(&request).await?) }).await.map(Response::new)
-    }
-
-    async fn release_upload(
-        &self,
-        request: Request<pb::ReleaseUploadRequest>,
-    ) -> Answer<pb::ReleaseUploadResponse> {
-        let (app, request) = (Arc::clone(&self.app), request.into_inner());
-        uncancelled(async move { Ok(app.release(&request).await?) }).await.map(Response::new)
-    }
+    Ok(etag.to_owned())
 }

@@ -1,29 +1,31 @@
 //! Questions: who is on. Answered from memory.
 
 use contracts::flag as pb;
-use flag_core::{Attributes, Evaluation, evaluate};
-use killswitch_core::Target;
+use flag_core::{Definition, Evaluation, Facts, Flag, Question, Value, evaluate};
 use service_kit::fault::{Fault, checked};
 use service_kit::wire::signed;
-use vocab::WorkspaceId;
+use vocab::{Timestamp, WorkspaceId};
 
 use crate::app::App;
 use crate::convert;
-use crate::error::DOMAIN;
-use crate::state::Stored;
+use crate::error::{DOMAIN, unanswered};
 
 impl App {
-    /// Evaluates a stored flag; also says which kill-switch epoch was honoured.
-    pub(crate) fn evaluate(
+    /// Evaluates a flag; also says which kill-switch epoch was honoured.
+    pub(crate) fn evaluate<'f, F: Facts + ?Sized>(
         &self,
-        stored: &Stored,
-        workspace: &WorkspaceId,
-        attributes: &Attributes,
-    ) -> (Evaluation, u64) {
-        let flag = &stored.flag;
-        let target = Target { pipeline: &flag.pipeline, phase: flag.phase.as_ref(), workspace };
-        let (killed, epoch) = self.kills.answer(target);
-        (evaluate(flag, killed, workspace, attributes), epoch)
+        flag: &'f Flag,
+        key: Option<&str>,
+        facts: &F,
+    ) -> Result<(Evaluation<'f>, u64), Fault> {
+        let (killed, epoch) = self.stopped(flag, key);
+        let now = match &flag.definition {
+            Definition::Audience(_) => Timestamp::EPOCH, // Nobody looks at it.
+            Definition::Imported(_) => self.clock.now(),
+        };
+        let question = Question { key, facts, killed, now };
+        let found = evaluate(flag, &question).map_err(|why| unanswered(&flag.key, &why))?;
+        Ok((found, epoch))
     }
 
     /// Answers one question.
@@ -33,17 +35,27 @@ impl App {
     ) -> Result<pb::EvaluateFlagResponse, Fault> {
         let key = convert::flag_key("name", &request.name)?;
         let workspace = checked(DOMAIN, "workspace_id", WorkspaceId::new(&request.workspace_id))?;
-        let attributes = convert::attributes(request.attributes.as_ref())?;
-        let stored = self.flag(&key)?;
-        let (evaluation, epoch) = self.evaluate(&stored, &workspace, &attributes);
+        convert::attributes(request.attributes.as_ref())?;
+        let facts = flag_wire::StructFacts(request.attributes.as_ref());
+        let stored = self.flag(key.as_str())?;
+        let (found, epoch) = self.evaluate(&stored.flag, Some(workspace.as_str()), &facts)?;
+        let value = found.variant.map(|variant| &variant.value);
         Ok(pb::EvaluateFlagResponse {
-            enabled: evaluation.enabled,
-            reason: convert::wire_reason(evaluation).into(),
+            enabled: found.enabled,
+            reason: convert::wire_reason(found.reason).into(),
             revision: signed(stored.revision),
             kill_epoch: signed(epoch),
-            stale: !self.replica.is_connected(),
+            stale: self.is_stale(),
             workspace_id: workspace.to_string(),
-            ..pb::EvaluateFlagResponse::default()
+            variant: found.variant.map_or_else(String::new, |variant| variant.name.to_string()),
+            value: value
+                .filter(|value| !matches!(value, Value::Truth(_)))
+                .map(|value| flag_wire::value_of(&value.as_json())),
         })
+    }
+
+    /// Whether the store is out of reach, so that answers come from what was known last.
+    pub(crate) fn is_stale(&self) -> bool {
+        !self.replica.is_connected()
     }
 }

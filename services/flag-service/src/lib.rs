@@ -6,20 +6,30 @@
 mod admission;
 mod api;
 mod app;
+mod census;
 mod convert;
+mod encoded;
 mod error;
 mod evaluation;
+mod feed;
+mod history;
+mod radius;
 mod settings;
 mod state;
+mod stops;
+mod transfer;
+mod watch;
 
 use std::sync::Arc;
 
 use client::{KillWatch, Policy, WatchOptions};
 use contracts::flag::admission_service_server::AdmissionServiceServer;
+use contracts::flag::blast_radius_service_server::BlastRadiusServiceServer;
 use contracts::flag::evaluation_service_server::EvaluationServiceServer;
+use contracts::flag::flag_history_service_server::FlagHistoryServiceServer;
 use contracts::flag::flag_service_server::FlagServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
-use service_kit::server::{self, MESSAGE_SIZE_MAX};
+use service_kit::server::{self, HardenedRouter, MESSAGE_SIZE_MAX};
 use service_kit::settings::SettingsError;
 use service_kit::shutdown::Shutdown;
 use service_kit::status::StoreStatus;
@@ -28,10 +38,15 @@ use tokio::net::TcpListener;
 
 use crate::api::Api;
 use crate::app::App;
+use crate::census::Census;
+use crate::encoded::WithSharedWatch;
+use crate::feed::Feed;
 pub use crate::settings::{EvaluationSettings, Peers, Settings};
 
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 5] = [
     "softlaunch.flag.v1.FlagService",
+    "softlaunch.flag.v1.FlagHistoryService",
+    "softlaunch.flag.v1.BlastRadiusService",
     "softlaunch.flag.v1.EvaluationService",
     "softlaunch.flag.v1.AdmissionService",
 ];
@@ -63,8 +78,17 @@ pub async fn serve(
     )
     .map_err(|why| SettingsError(format!("peers.killswitch: {why}")))?;
     let quotas = Arc::clone(&store.quotas);
-    let app =
-        Arc::new(App { replica, clock, kills, quotas, durations, shutdown: shutdown.clone() });
+    let app = Arc::new(App {
+        replica,
+        clock,
+        kills,
+        quotas,
+        census: Census::default(),
+        feed: Feed::default(),
+        durations,
+        shutdown: shutdown.clone(),
+    });
+    Arc::clone(&app).feed_watchers();
     let router = server::with_health_and_reflection(
         server::hardened(),
         contracts::DESCRIPTORS,
@@ -72,14 +96,25 @@ pub async fn serve(
         status,
     )
     .await?;
-    let api = Api::new(app);
-    let router = router
+    let router = with_our_own(router, &app);
+    Ok(server::serve(router, listener, shutdown).await?)
+}
+
+/// Adds the services of our own contracts.
+fn with_our_own(router: HardenedRouter, app: &Arc<App>) -> HardenedRouter {
+    let api = Api::new(Arc::clone(app));
+    let evaluation =
+        EvaluationServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_SIZE_MAX);
+    router
         .add_service(
             FlagServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_SIZE_MAX),
         )
         .add_service(
-            EvaluationServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_SIZE_MAX),
+            FlagHistoryServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_SIZE_MAX),
         )
-        .add_service(AdmissionServiceServer::new(api).max_decoding_message_size(MESSAGE_SIZE_MAX));
-    Ok(server::serve(router, listener, shutdown).await?)
+        .add_service(
+            BlastRadiusServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_SIZE_MAX),
+        )
+        .add_service(WithSharedWatch { inner: evaluation, app: Arc::clone(app) })
+        .add_service(AdmissionServiceServer::new(api).max_decoding_message_size(MESSAGE_SIZE_MAX))
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use killswitch_core::{Policy, Target, View};
+use killswitch_core::{Policy, Scope, Target, View};
 
 use super::lease::Trust;
 use crate::clock::Stopwatch;
@@ -83,6 +83,14 @@ impl Reading {
         (known.is_killed(target, self.clock.elapsed()), known.view.epoch())
     }
 
+    /// Which scopes somebody may be stopped by; `None` where everybody is, for want of a permission.
+    pub(super) fn scopes(&self) -> Option<Vec<Scope>> {
+        let (known, now) = (self.known.load(), self.clock.elapsed());
+        let policy = Policy { stale_after: known.trust.good_for, fail_closed: true };
+        let silent = known.view.is_stale(policy, now);
+        (!silent).then(|| known.view.scopes(now).cloned().collect())
+    }
+
     pub(super) fn covers_without_phase(&self, target: Target<'_>) -> bool {
         self.known.load().view.stops_for_certain(target, self.clock.elapsed())
     }
@@ -102,7 +110,7 @@ fn nanoseconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use killswitch_core::{Engaged, Scope};
+    use killswitch_core::Engaged;
     use vocab::{PipelineId, WorkspaceId};
 
     use super::*;

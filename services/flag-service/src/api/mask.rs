@@ -1,21 +1,31 @@
 //! Field masks of `UpdateFlag`: which parts of a flag a change takes from the request.
 
 use contracts::flag as pb;
-use flag_core::{Definition, Limits};
 use prost_types::FieldMask;
 use service_kit::fault::Fault;
 
+use crate::app::Parts;
 use crate::convert;
 use crate::error::DOMAIN;
 
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 17] = [
     "definition",
     "definition.enabled",
     "definition.allowlist",
     "definition.denylist",
     "definition.percentage_basis_points",
     "definition.exclusions",
+    "definition.variants",
+    "definition.default_variant",
+    "definition.on_variant",
+    "definition.rules",
+    "definition.split",
+    "definition.flagd_json",
     "limits",
+    "description",
+    "owner",
+    "expire_time",
+    "metadata",
 ];
 
 /// Checks a mask; the whole definition where none is given.
@@ -34,13 +44,8 @@ pub(super) fn paths(mask: Option<&FieldMask>) -> Result<Vec<&'static str>, Fault
 }
 
 /// Lays the masked parts of `change` over `flag` and reads the result.
-pub(super) fn overlay(
-    flag: &pb::Flag,
-    change: &pb::Flag,
-    paths: &[&str],
-) -> Result<(Definition, Limits), Fault> {
-    let mut definition = flag.definition.clone().unwrap_or_default();
-    let mut limits = flag.limits.unwrap_or_default();
+pub(super) fn overlay(flag: &pb::Flag, change: &pb::Flag, paths: &[&str]) -> Result<Parts, Fault> {
+    let mut result = flag.clone();
     // What the mask names must be there: a forgotten field would switch everybody off.
     let required = |path: &str| Fault::field(DOMAIN, path, "is required: the mask names it");
     if change.definition.is_none() && paths.iter().any(|path| path.starts_with("definition")) {
@@ -49,6 +54,7 @@ pub(super) fn overlay(
     if change.limits.is_none() && paths.contains(&"limits") {
         return Err(required("flag.limits"));
     }
+    let mut definition = flag.definition.clone().unwrap_or_default();
     let from = change.definition.clone().unwrap_or_default();
     for path in paths {
         match *path {
@@ -60,11 +66,24 @@ pub(super) fn overlay(
                 definition.percentage_basis_points = from.percentage_basis_points;
             }
             "definition.exclusions" => definition.exclusions.clone_from(&from.exclusions),
-            _ => limits = change.limits.unwrap_or_default(),
+            "definition.variants" => definition.variants.clone_from(&from.variants),
+            "definition.default_variant" => {
+                definition.default_variant.clone_from(&from.default_variant);
+            }
+            "definition.on_variant" => definition.on_variant.clone_from(&from.on_variant),
+            "definition.rules" => definition.rules.clone_from(&from.rules),
+            "definition.split" => definition.split.clone_from(&from.split),
+            "definition.flagd_json" => definition.flagd_json.clone_from(&from.flagd_json),
+            "limits" => result.limits = change.limits,
+            "description" => result.description.clone_from(&change.description),
+            "owner" => result.owner.clone_from(&change.owner),
+            "expire_time" => result.expire_time = change.expire_time,
+            _metadata => result.metadata.clone_from(&change.metadata),
         }
     }
-    Ok((
-        convert::definition("flag.definition", &definition)?,
-        convert::limits("flag.limits", &limits)?,
-    ))
+    Ok(Parts {
+        definition: convert::definition("flag.definition", &definition)?,
+        limits: convert::limits("flag.limits", &result.limits.unwrap_or_default())?,
+        about: flag_wire::about("flag", &result).map_err(convert::fault)?,
+    })
 }
