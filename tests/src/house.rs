@@ -12,6 +12,7 @@ use contracts::flag::flag_service_client::FlagServiceClient;
 use contracts::gate::gate_service_client::GateServiceClient;
 use contracts::gate::signal_service_client::SignalServiceClient;
 use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
+use contracts::rollout::ApprovePlanVersionRequest;
 use contracts::rollout::rollout_service_client::RolloutServiceClient;
 use service_kit::bootstrap::ServiceSettings;
 use service_kit::clock::{Clock, Demo, real_now};
@@ -224,6 +225,24 @@ impl House {
         RolloutServiceClient::new(self.channel("rollout"))
     }
 
+    /// Has a stored plan version approved by everybody it needs (D7 §10).
+    ///
+    /// # Panics
+    /// Where an approval is refused.
+    pub async fn approve_plan(&self, version: &str) {
+        const LEADS: [Person; 3] = [
+            Person { name: "ada", roles: &["engineering_lead"] },
+            Person { name: "pia", roles: &["product_manager"] },
+            Person { name: "sam", roles: &["sre_lead"] },
+        ];
+        for lead in LEADS {
+            let (name, role) = (version.to_owned(), lead.roles[0].to_owned());
+            let request = ApprovePlanVersionRequest { name, role, reason: String::new() };
+            let approved = self.rollouts().approve_plan_version(ask(lead, request)).await;
+            approved.expect("a lead approves the plan");
+        }
+    }
+
     /// Where every stream ends.
     ///
     /// # Panics
@@ -232,10 +251,26 @@ impl House {
         let mut heads = BTreeMap::new();
         for name in STREAMS {
             let stream = StreamName::new(name).expect("a noun is a stream name");
-            let head = self.store.journal.head(&stream).await.expect("the store answers");
-            heads.insert(name, head);
+            heads.insert(name, self.last_command(&stream).await);
         }
         heads
+    }
+}
+
+impl House {
+    /// Where a stream ends but for what the gate service evaluated by itself, in its own time.
+    async fn last_command(&self, stream: &StreamName) -> Head {
+        let mut end = self.store.journal.head(stream).await.expect("the store answers");
+        while end.version > 0 {
+            let read = self.store.journal.read(stream, end.version - 1, 1).await;
+            let read = read.expect("the store answers");
+            let Some(record) = read.first() else { break };
+            if !["TriggerChanged", "GaDayRecorded"].contains(&record.kind.as_str()) {
+                break;
+            }
+            end = Head { version: end.version - 1, hash: record.previous };
+        }
+        end
     }
 }
 
