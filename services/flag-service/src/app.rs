@@ -20,6 +20,8 @@ use vocab::{FlagKey, PhaseId, PipelineId};
 use crate::census::Census;
 use crate::error::{DOMAIN, Refusal, not_found};
 use crate::feed::Feed;
+use crate::openfeature::changes::Changes;
+use crate::openfeature::sync::Document;
 use crate::settings::Durations;
 use crate::state::{Moment, State, Stored, changed, draft};
 
@@ -32,6 +34,8 @@ pub(crate) struct App {
     pub(crate) quotas: Arc<dyn Quotas>,
     pub(crate) census: Census,
     pub(crate) feed: Feed,
+    pub(crate) changes: Changes,
+    pub(crate) document: Document,
     pub(crate) durations: Durations,
     pub(crate) shutdown: Shutdown,
 }

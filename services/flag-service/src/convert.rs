@@ -15,6 +15,11 @@ pub(crate) fn fault(problem: Problem) -> Fault {
     Fault::field(DOMAIN, problem.path, problem.why)
 }
 
+/// A problem of a field, as one line.
+pub(crate) fn shown(problem: &Problem) -> String {
+    problem.to_string()
+}
+
 /// Reads a flag's name.
 pub(crate) fn flag_key(path: &str, name: &str) -> Result<FlagKey, Fault> {
     checked(DOMAIN, path, FlagKey::new(last_part(DOMAIN, path, name, "flags")?))

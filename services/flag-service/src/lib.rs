@@ -13,6 +13,7 @@ mod error;
 mod evaluation;
 mod feed;
 mod history;
+mod openfeature;
 mod radius;
 mod settings;
 mod state;
@@ -28,6 +29,8 @@ use contracts::flag::blast_radius_service_server::BlastRadiusServiceServer;
 use contracts::flag::evaluation_service_server::EvaluationServiceServer;
 use contracts::flag::flag_history_service_server::FlagHistoryServiceServer;
 use contracts::flag::flag_service_server::FlagServiceServer;
+use contracts::flagd::evaluation::{v1, v2};
+use contracts::flagd::sync::v1::flag_sync_service_server::FlagSyncServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::server::{self, HardenedRouter, MESSAGE_SIZE_MAX};
 use service_kit::settings::SettingsError;
@@ -41,14 +44,21 @@ use crate::app::App;
 use crate::census::Census;
 use crate::encoded::WithSharedWatch;
 use crate::feed::Feed;
+use crate::openfeature::changes::Changes;
+use crate::openfeature::evaluation::Evaluation;
+use crate::openfeature::ofrep::Ofrep;
+use crate::openfeature::sync::{Document, Sync};
 pub use crate::settings::{EvaluationSettings, Peers, Settings};
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 8] = [
     "softlaunch.flag.v1.FlagService",
     "softlaunch.flag.v1.FlagHistoryService",
     "softlaunch.flag.v1.BlastRadiusService",
     "softlaunch.flag.v1.EvaluationService",
     "softlaunch.flag.v1.AdmissionService",
+    "flagd.evaluation.v1.Service",
+    "flagd.evaluation.v2.Service",
+    "flagd.sync.v1.FlagSyncService",
 ];
 
 /// Serves until asked to end.
@@ -85,18 +95,21 @@ pub async fn serve(
         quotas,
         census: Census::default(),
         feed: Feed::default(),
+        changes: Changes::default(),
+        document: Document::default(),
         durations,
         shutdown: shutdown.clone(),
     });
     Arc::clone(&app).feed_watchers();
+    Arc::clone(&app).tell_changes();
     let router = server::with_health_and_reflection(
-        server::hardened(),
+        server::hardened().accept_http1(true), // OFREP is asked over HTTP/1.1 as well.
         contracts::DESCRIPTORS,
         &SERVICES,
         status,
     )
     .await?;
-    let router = with_our_own(router, &app);
+    let router = with_openfeature(with_our_own(router, &app), &app);
     Ok(server::serve(router, listener, shutdown).await?)
 }
 
@@ -117,4 +130,20 @@ fn with_our_own(router: HardenedRouter, app: &Arc<App>) -> HardenedRouter {
         )
         .add_service(WithSharedWatch { inner: evaluation, app: Arc::clone(app) })
         .add_service(AdmissionServiceServer::new(api).max_decoding_message_size(MESSAGE_SIZE_MAX))
+}
+
+/// Adds what OpenFeature providers speak.
+fn with_openfeature(router: HardenedRouter, app: &Arc<App>) -> HardenedRouter {
+    let evaluation = Evaluation::new(Arc::clone(app));
+    router
+        .add_service(
+            v1::service_server::ServiceServer::new(evaluation.clone())
+                .max_decoding_message_size(MESSAGE_SIZE_MAX),
+        )
+        .add_service(
+            v2::service_server::ServiceServer::new(evaluation)
+                .max_decoding_message_size(MESSAGE_SIZE_MAX),
+        )
+        .add_service(FlagSyncServiceServer::new(Sync::new(Arc::clone(app))))
+        .add_service(Ofrep::new(Arc::clone(app)))
 }
