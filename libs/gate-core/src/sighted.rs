@@ -57,8 +57,8 @@ impl Sighted {
     }
 }
 
-/// States of a circuit breaker, from good to bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// States of a circuit breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
     /// Lets calls through.
     Closed,
@@ -71,15 +71,15 @@ pub enum BreakerState {
 /// The transitions of one breaker. It is open until it is said to be closed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Breaker {
-    transitions: BTreeMap<Timestamp, BreakerState>,
+    /// By time, and by the order of being told at one instant.
+    transitions: BTreeMap<(Timestamp, u64), BreakerState>,
     carried: bool,
 }
 
 impl Breaker {
-    /// Adds a transition; of two at one instant the worse counts.
-    pub fn entered(&mut self, state: BreakerState, at: Timestamp) {
-        let known = self.transitions.entry(at).or_insert(state);
-        *known = state.max(*known);
+    /// Adds a transition; `number` tells those of one instant apart, and orders them.
+    pub fn entered(&mut self, state: BreakerState, at: Timestamp, number: u64) {
+        self.transitions.insert((at, number), state);
         while self.transitions.len() > TRANSITIONS_MAX {
             self.transitions.pop_first();
         }
@@ -88,7 +88,7 @@ impl Breaker {
     /// Whether nothing is known of it before `at` but that: where a phase began with it open.
     fn still_open(&self) -> Option<Self> {
         let since = self.open_since()?;
-        let transitions = BTreeMap::from([(since, BreakerState::Open)]);
+        let transitions = BTreeMap::from([((since, 0), BreakerState::Open)]);
         Some(Self { transitions, carried: true })
     }
 
@@ -97,7 +97,7 @@ impl Breaker {
     pub fn opened(&self) -> Vec<Timestamp> {
         let mut open = false;
         let mut opened = Vec::new();
-        for (at, state) in &self.transitions {
+        for ((at, _), state) in &self.transitions {
             match state {
                 BreakerState::Open if !open => {
                     opened.push(*at);
@@ -114,7 +114,7 @@ impl Breaker {
     #[must_use]
     pub fn open_since(&self) -> Option<Timestamp> {
         let mut since = None;
-        for (at, state) in &self.transitions {
+        for ((at, _), state) in &self.transitions {
             match state {
                 BreakerState::Open => {
                     since.get_or_insert(*at);
@@ -186,7 +186,7 @@ mod tests {
 
     fn breaker(transitions: &[(i64, BreakerState)]) -> Breaker {
         let mut breaker = Breaker::default();
-        transitions.iter().for_each(|(seconds, state)| breaker.entered(*state, at(*seconds)));
+        transitions.iter().for_each(|(seconds, state)| breaker.entered(*state, at(*seconds), 0));
         breaker
     }
 
@@ -202,6 +202,14 @@ mod tests {
     }
 
     #[test]
+    fn transitions_of_one_instant_count_in_the_order_they_were_told() {
+        let mut breaker = Breaker::default();
+        breaker.entered(BreakerState::Open, at(1), 7);
+        breaker.entered(BreakerState::Closed, at(1), 8);
+        assert_eq!((breaker.open_since(), breaker.recovered()), (None, true));
+    }
+
+    #[test]
     fn a_phase_that_begins_with_a_breaker_open_neither_opened_nor_tested_it() {
         use BreakerState::{Closed, Open};
         let mut sighted = Sighted::default();
@@ -211,10 +219,10 @@ mod tests {
         assert_eq!(next.breakers.len(), 1);
         let carried = next.breakers.get_mut("db").unwrap();
         assert_eq!((carried.open_since(), carried.opened()), (Some(at(1)), vec![]));
-        carried.entered(Closed, at(9));
+        carried.entered(Closed, at(9), 0);
         assert_eq!((carried.open_since(), carried.recovered()), (None, false));
-        carried.entered(Open, at(10));
-        carried.entered(Closed, at(11));
+        carried.entered(Open, at(10), 0);
+        carried.entered(Closed, at(11), 0);
         assert_eq!((carried.opened(), carried.recovered()), (vec![at(10)], true));
     }
 
@@ -224,8 +232,15 @@ mod tests {
             told in proptest::collection::vec((0_i64..20, 0_u8..3), 0..30), repeated in 0_usize..30,
         ) {
             let states = [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];
-            let mut told: Vec<_> =
-                told.into_iter().map(|(t, state)| (t, states[usize::from(state)])).collect();
+            let mut told: Vec<_> = (0..)
+                .zip(told)
+                .map(|(number, (t, state))| (number, t, states[usize::from(state)]))
+                .collect();
+            let breaker = |told: &[(u64, i64, BreakerState)]| {
+                let mut breaker = Breaker::default();
+                told.iter().for_each(|(number, t, state)| breaker.entered(*state, at(*t), *number));
+                breaker
+            };
             let before = breaker(&told);
             told.reverse();
             told.extend(told.clone().into_iter().take(repeated));

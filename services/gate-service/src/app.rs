@@ -96,6 +96,7 @@ impl App {
         let wanted = Wanted {
             spans: Watched::spans(&gate.criteria),
             previous_gate: gate.previous.clone(),
+            whole: false,
             queries: Watched::queries(&gate.criteria),
         };
         let Gathered { evidence, .. } = self.gather(&watched, wanted, now).await?;

@@ -30,6 +30,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) spans: Vec<(WindowSpan, Duration)>,
     /// What `gate_passed` asks for.
     pub(crate) previous_gate: Option<String>,
+    /// Windows as people are shown them: behind the start of the phase, too.
+    pub(crate) whole: bool,
     /// Questions to Prometheus, and in which unit.
     pub(crate) queries: BTreeMap<&'a PromQuery, Unit>,
 }
@@ -57,7 +59,9 @@ impl App {
         for (span, age) in wanted.spans {
             let key = SpanKey::from(span);
             if let std::collections::btree_map::Entry::Vacant(entry) = tallies.entry(key) {
-                let counted = self.counters(watched, &scope, Series::Happened, span, now).await?;
+                let counted = self
+                    .counters(watched, &scope, Series::Happened, (span, wanted.whole), now)
+                    .await?;
                 entry.insert(Tally::from_counters(&counted));
             }
             let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
@@ -108,7 +112,7 @@ impl App {
         watched: &Watched,
         scope: &Scope,
         series: Series,
-        span: WindowSpan,
+        span: (WindowSpan, bool),
         now: Timestamp,
     ) -> Result<BTreeMap<String, u64>, Fault> {
         let reach = reaches(watched, series, span, Duration::ZERO, now);
@@ -129,7 +133,7 @@ impl App {
         age: Duration,
         now: Timestamp,
     ) -> Result<Ripe, Fault> {
-        let Reach { added, taken } = reaches(watched, Series::Admitted, span, age, now);
+        let Reach { added, taken } = reaches(watched, Series::Admitted, (span, false), age, now);
         let (mut all, mut young) = (Ripe::default(), Ripe::default());
         for window in &added {
             all.add_counters(&self.sum(scope, window).await?);

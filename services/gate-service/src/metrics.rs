@@ -57,6 +57,7 @@ impl App {
         let now = self.clock.now();
         let wanted = Wanted {
             spans: spans.iter().map(|span| (*span, Duration::ZERO)).collect(),
+            whole: true,
             ..Wanted::default()
         };
         let Gathered { evidence, .. } = self.gather(&watched, wanted, now).await?;
@@ -105,7 +106,7 @@ impl App {
         most: usize,
         now: Timestamp,
     ) -> Result<Vec<pb::MetricValue>, Fault> {
-        let counters = self.counters(watched, scope, series, span, now).await?;
+        let counters = self.counters(watched, scope, series, (span, true), now).await?;
         let mut by_label: BTreeMap<&str, Tally> = BTreeMap::new();
         for (name, count) in &counters {
             let Some((outcome, label)) = name.split_once('/') else { continue };

@@ -91,7 +91,8 @@ fn see(sighted: &mut Sighted, kind: Option<&Sight>, at: Timestamp, number: u64) 
                 WireBreaker::Closed => BreakerState::Closed,
                 WireBreaker::Unspecified => return,
             };
-            sighted.breakers.entry(transition.breaker_id.clone()).or_default().entered(state, at);
+            let breaker = sighted.breakers.entry(transition.breaker_id.clone()).or_default();
+            breaker.entered(state, at, number);
         }
         Some(Sight::StateTransition(transition)) => {
             sighted.transitions.insert(transition_name(transition));

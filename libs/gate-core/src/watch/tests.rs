@@ -162,11 +162,11 @@ fn a_breaker_open_for_more_than_five_minutes_fires_and_clears_when_it_closes() {
     let mut story = Story::of("breaker-open-over-5m");
     let mut evidence = rate(10, 0, at(0));
     let mut breaker = Breaker::default();
-    breaker.entered(BreakerState::Open, at(0));
+    breaker.entered(BreakerState::Open, at(0), 1);
     evidence.sighted.breakers.insert("db".to_owned(), breaker.clone());
     assert_eq!(story.then(&evidence, at(5)), State::Clear, "five minutes are not more than five");
     assert_eq!(story.then(&evidence, at(6)), State::Fired);
-    breaker.entered(BreakerState::Closed, at(7));
+    breaker.entered(BreakerState::Closed, at(7), 2);
     evidence.sighted.breakers.insert("db".to_owned(), breaker);
     assert_eq!(story.then(&evidence, at(8)), State::Clear);
 }

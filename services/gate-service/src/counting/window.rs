@@ -17,11 +17,12 @@ pub(crate) struct Reach {
 }
 
 /// The buckets that answer for `span` at `now`, up to `age` ago. A window that reaches behind the
-/// phase's start ends there: nothing counted before it is evidence.
+/// phase's start ends there: nothing counted before it is evidence. Only where it is shown to
+/// people it is whole.
 pub(crate) fn reaches(
     watched: &Watched,
     series: Series,
-    span: WindowSpan,
+    (span, whole): (WindowSpan, bool),
     age: Duration,
     now: Timestamp,
 ) -> Reach {
@@ -30,7 +31,7 @@ pub(crate) fn reaches(
         WindowSpan::Rolling(length) => now.minus(length),
         WindowSpan::SincePhaseStart => watched.start_time,
     };
-    let phase_started_within = watched.start_time >= from && !watched.phase_id.is_empty();
+    let phase_started_within = !whole && watched.start_time >= from && !watched.phase_id.is_empty();
     if span == WindowSpan::SincePhaseStart || phase_started_within {
         let phase = Window {
             series: series.phase(watched),
@@ -102,7 +103,7 @@ mod tests {
 
     fn of(start: Timestamp, length: Duration, age: Duration) -> Reach {
         let span = WindowSpan::Rolling(length);
-        reaches(&watched(start), Series::Happened, span, age, NOW)
+        reaches(&watched(start), Series::Happened, (span, false), age, NOW)
     }
 
     #[test]
