@@ -58,6 +58,7 @@ async fn judged(
     let wanted = Wanted {
         spans: Watched::spans(&criteria),
         previous_gate: None,
+        whole: false,
         queries: Watched::queries(&criteria),
     };
     let Gathered { evidence, .. } = app.gather(watched, wanted, now).await?;

@@ -190,6 +190,7 @@ pub(crate) fn wanted_by_triggers(watched: &Watched) -> Wanted<'_> {
     Wanted {
         spans: spans.map(|span| (span, Duration::ZERO)).collect(),
         previous_gate: None,
+        whole: false,
         queries: crate::watched::trigger_queries(plan),
     }
 }

@@ -78,10 +78,15 @@ async fn the_future_is_refused_and_the_past_counts_where_it_belongs() {
         own.and_then(|one| one.amount)
     };
     let metrics = site.metrics().await;
-    // What happened before the phase is evidence of nothing in it.
-    for window in ["since phase start", "last 15m", "last 1d", "last 7d"] {
-        assert_eq!(counted(&metrics, window), Some(0), "{window}");
+    for (window, count) in
+        [("since phase start", 0), ("last 15m", 0), ("last 1d", 0), ("last 7d", 1)]
+    {
+        assert_eq!(counted(&metrics, window), Some(count), "{window}");
     }
+    // What happened before the phase is evidence of nothing in it.
+    let trigger = site.triggers().await.into_iter().find(|one| one.name.contains("error_rate"));
+    let evidence = trigger.and_then(|trigger| trigger.evidence).expect("it was measured");
+    assert_eq!(evidence.sample_count, 0, "{evidence:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
