@@ -137,7 +137,7 @@ async fn pausing_defers_the_cohort_and_resuming_is_considered() {
     answers(&house, "internal-test-workspace", Reason::Allowlisted).await;
     let pause = |reason: &str| {
         let (name, reason) = (ROLLOUT.to_owned(), reason.to_owned());
-        ask(SAM, pb::PauseRolloutRequest { name, reason })
+        ask(SAM, pb::PauseRolloutRequest { name, reason, global: false })
     };
     refused_field(&house, house.rollouts().pause_rollout(pause("")), &["reason", "say why"]).await;
     let paused = house.rollouts().pause_rollout(pause("latency")).await.unwrap().into_inner();
@@ -160,7 +160,8 @@ async fn pausing_defers_the_cohort_and_resuming_is_considered() {
     .await;
     let resume = |etag: &str| {
         let (name, reason) = (ROLLOUT.to_owned(), "latency is fine".to_owned());
-        ask(PIA, pb::ResumeRolloutRequest { name, reason, etag: etag.to_owned() })
+        let etag = etag.to_owned();
+        ask(PIA, pb::ResumeRolloutRequest { name, reason, etag, ..Default::default() })
     };
     refused_field(
         &house,
@@ -193,7 +194,7 @@ async fn a_rollout_nobody_created_is_unknown_to_every_command() {
     refused(&house, rollouts.get_rollout(get), rule, &says).await;
     let start = pb::StartRolloutRequest { name: name(), ..Default::default() };
     refused(&house, rollouts.start_rollout(ask(BOB, start)), rule, &says).await;
-    let pause = pb::PauseRolloutRequest { name: name(), reason: "why".to_owned() };
+    let pause = pb::PauseRolloutRequest { name: name(), reason: "why".to_owned(), global: false };
     refused(&house, rollouts.pause_rollout(ask(BOB, pause)), rule, &says).await;
     let advance = pb::AdvanceRolloutRequest { name: name(), ..advance_to("P1") };
     refused(&house, rollouts.advance_rollout(ask(BOB, advance)), rule, &says).await;

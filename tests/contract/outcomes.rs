@@ -114,7 +114,8 @@ async fn the_old_pipeline_and_invalid_files_are_no_errors_of_the_new_one() {
     let failed = pb::UploadOutcome { result: Outcome::Failed.into(), ..outcome(&house, "failed") };
     let batch = vec![legacy, invalid, failed, outcome(&house, "good")];
     house.signals().report_outcomes(ask(BOB, outcomes("batch", batch))).await.unwrap();
-    let list = pb::ListMetricsRequest { parent: crate::story::ROLLOUT.to_owned(), ..Default::default() };
+    let list =
+        pb::ListMetricsRequest { parent: crate::story::ROLLOUT.to_owned(), ..Default::default() };
     let metrics = house.gates().list_metrics(list).await.unwrap().into_inner().metrics;
     let since = metrics.iter().filter(|one| one.window == "since phase start");
     let rate = since.clone().find(|one| one.metric == "error_rate").expect("it is measured");

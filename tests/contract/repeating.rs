@@ -91,6 +91,7 @@ async fn a_repeated_creation_returns_the_rollout_as_it_was_created() {
     };
     let first = house.rollouts().create_rollout(ask(ADA, create.clone())).await.unwrap();
     let first = first.into_inner();
+    house.approve_plan(PLAN_VERSION).await;
     let criteria = ["p0-workers-deployed", "p0-guardrails-configured", "p0-dashboard-live"];
     for criterion in criteria.into_iter().chain(["p0-alerts-active"]) {
         crate::story::attest(&house, ADA, criterion).await;

@@ -46,7 +46,8 @@ async fn a_malformed_signal_is_named_and_its_whole_batch_is_refused() {
 }
 
 async fn bugs(house: &House) -> Option<i64> {
-    let list = pb::ListMetricsRequest { parent: crate::story::ROLLOUT.to_owned(), ..Default::default() };
+    let list =
+        pb::ListMetricsRequest { parent: crate::story::ROLLOUT.to_owned(), ..Default::default() };
     let metrics = house.gates().list_metrics(list).await.expect("metrics are listed").into_inner();
     metrics.metrics.into_iter().find(|one| one.metric == "open_bugs")?.amount
 }

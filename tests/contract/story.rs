@@ -43,6 +43,7 @@ pub(crate) async fn created(house: &House) -> rollout_pb::Rollout {
         ..rollout_pb::CreatePlanVersionRequest::default()
     };
     house.rollouts().create_plan_version(ask(ADA, plan)).await.expect("the shipped plan is valid");
+    house.approve_plan(PLAN_VERSION).await;
     let request = rollout_pb::CreateRolloutRequest {
         rollout_id: "ingestion-v2".to_owned(),
         plan_version: PLAN_VERSION.to_owned(),
@@ -221,7 +222,7 @@ pub(crate) fn approval(role: &str, digest: &str) -> rollout_pb::ApproveGateReque
         report_digest: digest.to_owned(),
         role: role.to_owned(),
         reason: "looks right".to_owned(),
-        validate_only: false,
+        ..rollout_pb::ApproveGateRequest::default()
     }
 }
 

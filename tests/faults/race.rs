@@ -291,6 +291,7 @@ async fn of_replicas_that_resume_one_rollout_one_wins_and_the_others_hear_of_its
             let request = rollout_pb::PauseRolloutRequest {
                 name: ROLLOUT.to_owned(),
                 reason: format!("round {round}"),
+                global: false,
             };
             houses[0].rollouts().pause_rollout(ask(ADA, request)).await.expect("it is paused");
             let seen = settled(&houses[0]).await.etag;
@@ -298,7 +299,8 @@ async fn of_replicas_that_resume_one_rollout_one_wins_and_the_others_hear_of_its
                 let mut rollouts = house.rollouts();
                 let (name, etag) = (ROLLOUT.to_owned(), seen.clone());
                 let reason = "fine".to_owned();
-                let request = rollout_pb::ResumeRolloutRequest { name, etag, reason };
+                let request =
+                    rollout_pb::ResumeRolloutRequest { name, etag, reason, ..Default::default() };
                 async move { rollouts.resume_rollout(ask(ADA, request)).await }
             });
             let (_won, current) = one_wins(resumed.await, "ETAG_MISMATCH", "etag");

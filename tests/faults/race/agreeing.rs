@@ -48,6 +48,7 @@ pub(super) async fn started(houses: &[House]) {
         let request = ask(ADA, attestation(criterion, "seen", ""));
         houses[0].gates().attest_criterion(request).await.expect("an attestation is taken");
     }
+    houses[0].approve_plan("plans/ingestion_v2/versions/1.0").await;
     let request =
         rollout_pb::StartRolloutRequest { name: ROLLOUT.to_owned(), ..Default::default() };
     houses[0].rollouts().start_rollout(ask(ADA, request)).await.expect("P0 is entered");

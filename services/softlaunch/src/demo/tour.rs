@@ -203,7 +203,7 @@ async fn approve(stage: &Stage, report: &gate_pb::GateReport) -> Result<(), Fail
             report_digest: report.digest.clone(),
             role: role.clone(),
             reason: "demo".to_owned(),
-            validate_only: false,
+            ..contracts::rollout::ApproveGateRequest::default()
         };
         let connection = persona.connect(&stage.endpoints);
         let approved = connection.rollouts()?.approve_gate(request).await?.into_inner();

@@ -40,15 +40,7 @@ pub(crate) async fn run(
                 statement: statement.clone(),
                 request_id: String::new(),
             };
-            let attestation = connection.gates()?.attest_criterion(request).await?.into_inner();
-            match output {
-                Output::Json => json("softlaunch.gate.v1.Attestation", &attestation),
-                Output::Table => {
-                    let (actor, role) = (&attestation.actor, &attestation.role);
-                    say(format!("{criterion}: attested by {actor} as {role}"));
-                    Ok(())
-                }
-            }
+            attest(connection, request, output).await
         }
         RolloutVerb::Approve { id, role, digest, reason, advance } => {
             let name = rollout_name(&id.rollout);
@@ -98,6 +90,21 @@ pub(crate) async fn run(
         | RolloutVerb::Task { .. }
         | RolloutVerb::Archive { .. } => more::run(verb, connection, output).await,
     }
+}
+
+async fn attest(
+    connection: &Connection,
+    request: AttestCriterionRequest,
+    output: Output,
+) -> Result<(), Failure> {
+    let attestation = connection.gates()?.attest_criterion(request).await?.into_inner();
+    if output == Output::Json {
+        return json("softlaunch.gate.v1.Attestation", &attestation);
+    }
+    let criterion = attestation.name.rsplit('/').next().unwrap_or(&attestation.name);
+    let (actor, role) = (&attestation.actor, &attestation.role);
+    say(format!("{criterion}: attested by {actor} as {role}"));
+    Ok(())
 }
 
 /// Stores the plan, creates the rollout unless it exists, and enters its first phase.
