@@ -72,6 +72,30 @@ impl Tally {
         }
     }
 
+    /// Adds another tally.
+    pub fn absorb(&mut self, other: &Self) {
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.invalid += other.invalid;
+        self.legacy += other.legacy;
+        self.probes_good += other.probes_good;
+        self.probes_bad += other.probes_bad;
+        for (bucket, count) in &other.latencies {
+            into_bucket(&mut self.latencies, *bucket, *count);
+        }
+        for (limit_ms, count) in &other.slow {
+            *self.slow.entry(*limit_ms).or_default() += count;
+        }
+        for (what, (happened, looked)) in &other.happened {
+            let total = self.happened.entry(*what).or_default();
+            *total = (total.0 + happened, total.1 + looked);
+        }
+        for (metric, readings) in &other.readings {
+            let own = self.readings.entry(*metric).or_default();
+            readings.iter().for_each(|(bucket, count)| into_bucket(own, *bucket, *count));
+        }
+    }
+
     /// Uploads with a final outcome.
     #[must_use]
     pub const fn processed(&self) -> u64 {
@@ -175,6 +199,14 @@ impl Ripe {
             };
             *total = total.saturating_add(*count);
         }
+    }
+
+    /// Adds others.
+    pub const fn absorb(&mut self, other: &Self) {
+        self.begun += other.begun;
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.invalid += other.invalid;
     }
 
     /// Without those in `younger`.
