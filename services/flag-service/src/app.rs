@@ -189,7 +189,7 @@ impl App {
         match records.first() {
             // A repeated request finds its own record, which may not be the newest of the flag.
             Some(record) if record.version != current.revision => {
-                let then = crate::history::of_record(record)
+                let then = crate::history::of_record(record, &key)
                     .map_err(|why| Fault::unavailable(DOMAIN, why))?;
                 let flag = then.map_or_else(|| Arc::clone(&current.flag), Arc::new);
                 let (revision, updated_at) = (record.version, record.time);
@@ -214,7 +214,8 @@ impl App {
         let done = self
             .replica
             .execute(&given.command, |state, _| {
-                Ok::<_, Refusal>(kinds(state, decide(state)?)?.into_iter().map(draft).collect())
+                let kinds = kinds(state, decide(state)?)?;
+                Ok::<_, Refusal>(together(kinds).into_iter().map(draft).collect())
             })
             .await
             .map_err(|error| refused(DOMAIN, error))?;
@@ -287,6 +288,18 @@ fn kinds(state: &State, changes: Vec<(FlagKey, Change)>) -> Result<Vec<Kind>, Re
     Ok(kinds)
 }
 
+/// Several changes as one event: a document is taken in as a whole.
+fn together(kinds: Vec<Kind>) -> Vec<Kind> {
+    if kinds.len() < 2 {
+        return kinds;
+    }
+    let flags = kinds.into_iter().filter_map(|kind| match kind {
+        Kind::FlagChanged(changed) => changed.flag,
+        Kind::FlagDeleted(_) | Kind::BlastRadiusKept(_) | Kind::FlagsImported(_) => None,
+    });
+    vec![Kind::FlagsImported(pb::FlagsImported { flags: flags.collect() })]
+}
+
 /// The state as it would be. Nothing of it is stored: revisions stay as they are.
 fn tried(mut snapshot: Snapshot<State>, command: &Command, kinds: Vec<Kind>) -> Snapshot<State> {
     let state = Arc::make_mut(&mut snapshot.state);
@@ -294,7 +307,7 @@ fn tried(mut snapshot: Snapshot<State>, command: &Command, kinds: Vec<Kind>) -> 
         let name = match &kind {
             Kind::FlagChanged(changed) => changed.flag.as_ref().map(|flag| flag.name.clone()),
             Kind::FlagDeleted(deleted) => Some(deleted.name.clone()),
-            Kind::BlastRadiusKept(_) => None,
+            Kind::BlastRadiusKept(_) | Kind::FlagsImported(_) => None,
         };
         let known =
             name.as_deref().and_then(|name| state.flags.get(name.trim_start_matches("flags/")));

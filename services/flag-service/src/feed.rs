@@ -122,6 +122,15 @@ impl App {
         frames
     }
 
+    /// What a watcher that holds `revision` has missed. Where several flags changed at once, it may
+    /// have read some of them only: all of them are said again.
+    pub(crate) fn frames_since(&self, revision: u64) -> Vec<Frame> {
+        let snapshot = self.replica.snapshot();
+        let same = snapshot.state.flags.values().filter(|stored| stored.touched() == revision);
+        let together = same.take(2).count() > 1;
+        self.frames_after(if together { revision - 1 } else { revision })
+    }
+
     pub(crate) fn heartbeat(&self, revision: u64) -> Frame {
         let heartbeat = pb::RulesetHeartbeat {
             revision: signed(revision),

@@ -29,14 +29,18 @@ static FLAG: LazyLock<Option<MessageDescriptor>> = LazyLock::new(|| {
     pool.get_message_by_name("softlaunch.flag.v1.Flag")
 });
 
-/// The flag that a record made; `None` where it deleted one.
-pub(crate) fn of_record(record: &Record) -> Result<Option<Flag>, String> {
-    match event(record)? {
-        Kind::FlagChanged(pb::FlagChanged { flag: Some(flag) }) => {
-            flag_wire::flag(&flag).map(Some).map_err(|problem| problem.to_string())
+/// The flag of a key as a record made it; `None` where it deleted it.
+pub(crate) fn of_record(record: &Record, key: &FlagKey) -> Result<Option<Flag>, String> {
+    let wire = match event(record)? {
+        Kind::FlagChanged(changed) => changed.flag,
+        Kind::FlagsImported(imported) => {
+            let name = format!("flags/{key}");
+            imported.flags.into_iter().find(|flag| flag.name == name)
         }
-        Kind::FlagChanged(_) | Kind::FlagDeleted(_) | Kind::BlastRadiusKept(_) => Ok(None),
-    }
+        Kind::FlagDeleted(_) | Kind::BlastRadiusKept(_) => None,
+    };
+    let read = wire.map(|wire| flag_wire::flag(&wire).map_err(|problem| problem.to_string()));
+    read.transpose()
 }
 
 impl App {
@@ -76,7 +80,7 @@ impl App {
             occur_time: Some(wire_time(record.time)),
             ..pb::FlagRevision::default()
         };
-        match of_record(&record) {
+        match of_record(&record, &stored.flag.key) {
             Ok(Some(flag)) => {
                 shown.change = if created { "created" } else { "changed" }.to_owned();
                 shown.flag = Some(pb::Flag {
@@ -127,7 +131,7 @@ impl App {
             let why = format!("revision {revision} cannot be brought back: {why}");
             Fault::new(Code::FailedPrecondition, DOMAIN, "REVISION_UNREADABLE", why)
         };
-        of_record(&record)
+        of_record(&record, &stored.flag.key)
             .map_err(unreadable)?
             .ok_or_else(|| unreadable("it is a deletion".to_owned()))
     }

@@ -70,6 +70,9 @@ impl State {
         match kind {
             Kind::FlagChanged(pb::FlagChanged { flag: Some(flag) }) => self.change(&flag, at),
             Kind::FlagDeleted(pb::FlagDeleted { name }) => self.delete(&name, at),
+            Kind::FlagsImported(pb::FlagsImported { flags }) => {
+                flags.iter().for_each(|flag| self.change(flag, at));
+            }
             Kind::BlastRadiusKept(pb::BlastRadiusKept { blast_radius: Some(report) }) => {
                 self.keep(report, at);
             }
@@ -172,6 +175,7 @@ pub(crate) fn draft(kind: Kind) -> Draft {
         Kind::FlagChanged(_) => "FlagChanged",
         Kind::FlagDeleted(_) => "FlagDeleted",
         Kind::BlastRadiusKept(_) => "BlastRadiusKept",
+        Kind::FlagsImported(_) => "FlagsImported",
     };
     let payload = pb::FlagEvent { kind: Some(kind) }.encode_to_vec();
     Draft { kind: name.to_owned(), payload }

@@ -19,8 +19,8 @@ use crate::feed::{Frame, Parts};
 pub(crate) struct Watcher {
     app: Arc<App>,
     ring: Option<BroadcastStream<Frame>>,
-    /// The revision of the last message sent.
-    held: u64,
+    /// What the beginning has told already.
+    begun: u64,
     snapshot: Option<(Arc<Parts>, usize)>,
     missed: VecDeque<Frame>,
 }
@@ -31,15 +31,17 @@ impl Watcher {
         // Before the state is looked at: what changes in between is in both.
         let ring = app.feed.subscribe().map(BroadcastStream::new);
         let current = app.replica.snapshot().version;
-        let mut watcher = Self { app, ring, held: after, snapshot: None, missed: VecDeque::new() };
+        let mut watcher =
+            Self { app, ring, begun: current, snapshot: None, missed: VecDeque::new() };
         // A cursor from the future belongs to another history: it begins afresh.
         if after == 0 || after > current {
             watcher.begin_again();
         } else {
-            let missed = watcher.app.frames_after(after);
-            let missed =
-                if missed.is_empty() { vec![watcher.app.heartbeat(current)] } else { missed };
-            watcher.missed = missed.into();
+            watcher.missed = watcher.app.frames_since(after).into();
+            if watcher.missed.is_empty() {
+                watcher.missed.push_back(watcher.app.heartbeat(current));
+            }
+            watcher.begun = watcher.missed.back().map_or(current, |last| last.revision);
         }
         watcher
     }
@@ -47,7 +49,7 @@ impl Watcher {
     fn begin_again(&mut self) {
         self.missed.clear();
         let parts = self.app.snapshot_parts();
-        self.held = parts.revision;
+        self.begun = parts.revision;
         self.snapshot = Some((parts, 0));
     }
 
@@ -71,7 +73,6 @@ impl Stream for Watcher {
                 return Poll::Ready(Some(Ok(part)));
             }
             if let Some(frame) = self.missed.pop_front() {
-                self.held = frame.revision;
                 return Poll::Ready(Some(Ok(frame.bytes)));
             }
             let Some(ring) = self.ring.as_mut() else { return Poll::Ready(None) };
@@ -79,12 +80,9 @@ impl Stream for Watcher {
                 None => return Poll::Ready(None), // The service ends.
                 Some(Err(Lagged(_))) => self.begin_again(),
                 // What a snapshot or the beginning has said already is not said again.
-                Some(Ok(frame)) if frame.revision < self.held => {}
-                Some(Ok(frame)) if frame.revision == self.held && !frame.heartbeat => {}
-                Some(Ok(frame)) => {
-                    self.held = frame.revision;
-                    return Poll::Ready(Some(Ok(frame.bytes)));
-                }
+                Some(Ok(frame)) if frame.revision < self.begun => {}
+                Some(Ok(frame)) if frame.revision == self.begun && !frame.heartbeat => {}
+                Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame.bytes))),
             }
         }
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::to_bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use flag_core::Problem;
@@ -29,6 +29,9 @@ use crate::app::App;
 /// Bytes of a request: a context has fewer.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
+const ALL: &str = "/ofrep/v1/evaluate/flags";
+const ONE: &str = "/ofrep/v1/evaluate/flags/{key}";
+
 /// Serves everything below `/ofrep`, beside the gRPC services.
 #[derive(Debug, Clone)]
 pub(crate) struct Ofrep {
@@ -38,8 +41,8 @@ pub(crate) struct Ofrep {
 impl Ofrep {
     pub(crate) fn new(app: Arc<App>) -> Self {
         let router = Router::new()
-            .route("/ofrep/v1/evaluate/flags/{key}", post(one))
-            .route("/ofrep/v1/evaluate/flags", post(all))
+            .route(ONE, post(one))
+            .route(ALL, post(all))
             .fallback(nowhere)
             .with_state(app);
         Self { router }
@@ -121,7 +124,10 @@ impl From<Problem> for Refused {
     }
 }
 
-async fn one(State(app): State<Arc<App>>, Path(key): Path<String>, request: Request) -> Response {
+async fn one(State(app): State<Arc<App>>, request: Request) -> Response {
+    // Not by an extractor: the router around this one has parameters of its own.
+    let key = request.uri().path().strip_prefix(ALL).unwrap_or_default().trim_start_matches('/');
+    let key = percent_encoding::percent_decode_str(key).decode_utf8_lossy().into_owned();
     let answer = async {
         let context = context_of(request).await?;
         let resolved = app.resolve(&key, Some(&context))?;
