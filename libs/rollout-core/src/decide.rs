@@ -15,7 +15,9 @@ mod pausing;
 
 pub use advancing::{Grounds, advance, approve, ramp, ramp_automatically, ramp_is_due};
 pub use beginning::{approve_plan, change_plan, create, start, store_plan};
-pub use closing::{announce_ga, archive, complete_task, declare_ga, note, overdue};
+pub use closing::{
+    announce_ga, archive, complete_task, declare_ga, note, overdue, sample, sample_is_due,
+};
 pub use going_back::{react, reenter, roll_back, step_done, tick_off};
 pub use pausing::{kill_switch_engaged, pause, resume};
 

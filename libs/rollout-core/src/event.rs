@@ -5,6 +5,17 @@ use vocab::{BasisPoints, Role};
 
 use crate::trigger::{Firing, Outcome};
 
+/// How a pipeline did over the last 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sample {
+    /// Uploads with a final outcome.
+    pub uploads: u64,
+    /// Failed ones, in parts per million; `None` where nothing can be said.
+    pub error_rate_ppm: Option<u64>,
+    /// The 99th percentile of their latency, in milliseconds; `None` where nothing can be said.
+    pub latency_p99_ms: Option<u64>,
+}
+
 /// What happened. Every event but those of plans names its rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -225,6 +236,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// How the pipeline does, written down now and then for the dossier. Decides nothing.
+    MetricsSampled {
+        /// The rollout.
+        rollout: String,
+        /// What was measured.
+        sample: Sample,
+    },
     /// Flag and gate were told of a generation.
     GenerationApplied {
         /// The rollout.
@@ -261,6 +279,7 @@ impl Event {
             | Self::GaDeclared { rollout, .. }
             | Self::PostGaTaskDone { rollout, .. }
             | Self::Archived { rollout, .. }
+            | Self::MetricsSampled { rollout, .. }
             | Self::GenerationApplied { rollout, .. } => Some(rollout),
         }
     }

@@ -64,6 +64,7 @@ impl Rollouts {
             | Event::GaDeclared { .. }
             | Event::PostGaTaskDone { .. }
             | Event::Archived { .. }
+            | Event::MetricsSampled { .. }
             | Event::GenerationApplied { .. } => {}
         }
         let Some(rollout) = event.rollout() else { return };
@@ -71,6 +72,12 @@ impl Rollouts {
             // Not a change of what anybody asked for: an etag handed out before stays good.
             if let Some(it) = self.by_name.get_mut(rollout) {
                 it.applied_generation = it.applied_generation.max(*generation);
+            }
+            return;
+        }
+        if let Event::MetricsSampled { .. } = event {
+            if let Some(it) = self.by_name.get_mut(rollout) {
+                it.sampled_at = stamp.time;
             }
             return;
         }
@@ -146,6 +153,7 @@ impl Rollouts {
             ga_announced_at: None,
             ga_declared_at: None,
             post_ga_done: BTreeSet::new(),
+            sampled_at: Timestamp::EPOCH,
             demo,
             created_at: stamp.time,
             updated_at: stamp.time,
@@ -215,6 +223,7 @@ impl Rollout {
             | Event::PlanApproved { .. }
             | Event::Created { .. }
             | Event::PlanChanged { .. }
+            | Event::MetricsSampled { .. }
             | Event::GenerationApplied { .. } => {}
         }
     }

@@ -20,10 +20,11 @@ pub use advice::{Advice, Situation, advise};
 pub use decide::{
     Grounds, advance, announce_ga, approve, approve_plan, archive, change_plan, complete_task,
     create, declare_ga, kill_switch_engaged, note, overdue, pause, ramp, ramp_automatically,
-    ramp_is_due, react, reenter, resume, roll_back, start, step_done, store_plan, tick_off,
+    ramp_is_due, react, reenter, resume, roll_back, sample, sample_is_due, start, step_done,
+    store_plan, tick_off,
 };
 pub use effects::{Application, Effect, FlagApplication, next_effect, pending_application};
-pub use event::Event;
+pub use event::{Event, Sample};
 pub use evolve::Stamp;
 pub use refusal::{Missing, Refusal};
 pub use report::{Item, Report, Standing};

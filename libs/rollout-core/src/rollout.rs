@@ -106,6 +106,8 @@ pub struct Rollout {
     pub ga_declared_at: Option<Timestamp>,
     /// The tasks after it that are done.
     pub post_ga_done: BTreeSet<String>,
+    /// When it was last written down how the pipeline does.
+    pub sampled_at: Timestamp,
     /// Whether it runs on a demo clock.
     pub demo: bool,
     /// When it was created.

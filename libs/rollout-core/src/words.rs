@@ -2,7 +2,7 @@
 
 use plan::TriggerAction;
 
-use crate::event::Event;
+use crate::event::{Event, Sample};
 
 /// An action in words.
 #[must_use]
@@ -58,6 +58,7 @@ impl Event {
             Self::GaDeclared { .. } => "general availability was declared".to_owned(),
             Self::PostGaTaskDone { task_id, .. } => format!("{task_id} is done"),
             Self::Archived { reason, .. } => format!("archived: {reason}"),
+            Self::MetricsSampled { sample, .. } => sampled(sample),
             Self::GenerationApplied { generation, .. } => {
                 format!("flag, gate and kill switch know of generation {generation}")
             }
@@ -75,6 +76,13 @@ impl Event {
             }
         }
     }
+}
+
+fn sampled(sample: &Sample) -> String {
+    let or_nothing =
+        |found: Option<u64>| found.map_or_else(|| "-".to_owned(), |one| one.to_string());
+    let (errors, latency) = (or_nothing(sample.error_rate_ppm), or_nothing(sample.latency_p99_ms));
+    format!("{} uploads in 24 hours, {errors} ppm failed, p99 {latency} ms", sample.uploads)
 }
 
 fn paused(reason: &str, global: bool) -> String {

@@ -91,6 +91,7 @@ pub(crate) fn of_rollout(response: WatchRolloutEventsResponse) -> Occurrence {
             | Kind::GaDeclared(_)
             | Kind::PostGaTaskDone(_)
             | Kind::RolloutArchived(_)
+            | Kind::MetricsSampled(_)
             | Kind::GateApproved(_)
             | Kind::RampStepTaken(_)
             | Kind::RolloutResumed(_)

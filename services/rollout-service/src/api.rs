@@ -281,6 +281,13 @@ impl RolloutService for Api {
         Ok(Response::new(looking::timeline(&self.app, request.into_inner()).await?))
     }
 
+    async fn list_records(
+        &self,
+        request: Request<pb::ListRecordsRequest>,
+    ) -> Answer<pb::ListRecordsResponse> {
+        Ok(Response::new(looking::records(&self.app, request.get_ref()).await?))
+    }
+
     async fn advise(&self, request: Request<pb::AdviseRequest>) -> Answer<pb::AdviseResponse> {
         Ok(Response::new(looking::advised(&self.app, &request.into_inner())?))
     }

@@ -162,7 +162,10 @@ fn post_ga_tasks(rollout: &Rollout) -> Vec<pb::PostGaTask> {
 /// A line of the timeline; `None` for what only the services have to know.
 pub(crate) fn timeline_entry(record: &Record, rollout: &str) -> Option<pb::TimelineEntry> {
     let event = event(crate::state::decode(record).ok()?).ok()?;
-    let bookkeeping = matches!(event, rollout_core::Event::GenerationApplied { .. });
+    let bookkeeping = matches!(
+        event,
+        rollout_core::Event::GenerationApplied { .. } | rollout_core::Event::MetricsSampled { .. }
+    );
     (event.rollout() == Some(rollout) && !bookkeeping).then(|| pb::TimelineEntry {
         revision: signed(record.version),
         occur_time: Some(wire_time(record.time)),

@@ -58,6 +58,7 @@ pub(crate) fn draft(event: &Event) -> Draft {
         Some(Kind::GaDeclared(_)) => "GaDeclared",
         Some(Kind::PostGaTaskDone(_)) => "PostGaTaskDone",
         Some(Kind::RolloutArchived(_)) => "RolloutArchived",
+        Some(Kind::MetricsSampled(_)) => "MetricsSampled",
         None => "",
     };
     Draft { kind: name.to_owned(), payload: stored.encode_to_vec() }

@@ -1,12 +1,14 @@
 //! From the last phase to the end: announcement, declaration, tasks, archive.
 
+use std::time::Duration;
+
 use vocab::{Actor, Timestamp};
 
 use crate::decide::advancing::{
     Grounds, check_report, digests, missing_for, missing_time_and_ramp,
 };
 use crate::decide::{check_evidence_link, missing_criteria, require_running};
-use crate::event::Event;
+use crate::event::{Event, Sample};
 use crate::refusal::{Missing, Refusal};
 use crate::report::Report;
 use crate::rollout::{GA_UNANNOUNCED_GATE, Rollout, State};
@@ -155,4 +157,21 @@ pub fn overdue(rollout: &Rollout, now: Timestamp) -> Vec<Event> {
         }
         None => Vec::new(),
     }
+}
+
+/// How often it is written down how the pipeline does.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// Whether it is time to write down how the pipeline does.
+#[must_use]
+pub fn sample_is_due(rollout: &Rollout, now: Timestamp) -> bool {
+    let in_a_phase = !matches!(rollout.state, State::Pending | State::Archived);
+    in_a_phase && now.since(rollout.sampled_at) >= SAMPLE_INTERVAL
+}
+
+/// Writes down how the pipeline does, where it is time to.
+#[must_use]
+pub fn sample(rollout: &Rollout, sample: Sample, now: Timestamp) -> Vec<Event> {
+    let sampled = || Event::MetricsSampled { rollout: rollout.name.clone(), sample };
+    sample_is_due(rollout, now).then(sampled).into_iter().collect()
 }

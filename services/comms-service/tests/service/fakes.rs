@@ -130,6 +130,7 @@ fake!(RolloutService for Rollouts {
     complete_rollback_step: ro::CompleteRollbackStepRequest => ro::Rollout,
     note_timeline: ro::NoteTimelineRequest => ro::TimelineEntry,
     list_timeline: ro::ListTimelineRequest => ro::ListTimelineResponse,
+    list_records: ro::ListRecordsRequest => ro::ListRecordsResponse,
     advise: ro::AdviseRequest => ro::AdviseResponse,
     change_rollout_plan: ro::ChangeRolloutPlanRequest => ro::Rollout,
     announce_ga: ro::AnnounceGaRequest => ro::Rollout,

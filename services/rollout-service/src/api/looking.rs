@@ -6,6 +6,7 @@ use std::time::Duration;
 use contracts::rollout as pb;
 use rollout_core::{Situation, advise};
 use service_kit::fault::Fault;
+use service_kit::journaled::store_failed;
 use service_kit::paging::{cut, page};
 use service_kit::wire::{signed, wire_time};
 use store::Record;
@@ -18,6 +19,10 @@ use crate::app::App;
 use crate::convert;
 use crate::error::DOMAIN;
 use crate::state::decode;
+
+const RECORDS: usize = 100;
+const RECORDS_MAX: usize = 500;
+const PAGE_SIZE_MAX: usize = 2 * 1024 * 1024; // Of a page of records: half of what a client takes.
 
 /// What happened to a rollout.
 pub(super) async fn timeline(
@@ -32,6 +37,32 @@ pub(super) async fn timeline(
     let named = entries.into_iter().map(|entry| (format!("{:020}", entry.revision), entry));
     let (entries, next_page_token) = cut("timeline", &page, named);
     Ok(pb::ListTimelineResponse { entries, next_page_token })
+}
+
+/// The journal as it is stored. A page ends early where it grows too large for a message.
+pub(super) async fn records(
+    app: &App,
+    request: &pb::ListRecordsRequest,
+) -> Result<pb::ListRecordsResponse, Fault> {
+    let after = u64::try_from(request.after_revision)
+        .map_err(|_e| Fault::field(DOMAIN, "after_revision", "is negative"))?;
+    let size = match usize::try_from(request.page_size) {
+        Ok(0) => RECORDS,
+        Ok(size) => size.min(RECORDS_MAX),
+        Err(_) => return Err(Fault::field(DOMAIN, "page_size", "is negative")),
+    };
+    let page = app.replica.records(after, size).await;
+    let page = page.map_err(|error| store_failed(DOMAIN, &error))?;
+    let mut records = Vec::new();
+    let mut total = 0;
+    for record in page.iter().map(Record::encode) {
+        total += record.len();
+        if total > PAGE_SIZE_MAX && !records.is_empty() {
+            break;
+        }
+        records.push(record);
+    }
+    Ok(pb::ListRecordsResponse { records })
 }
 
 /// What the decision matrix says.

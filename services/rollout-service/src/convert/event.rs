@@ -4,7 +4,7 @@ use contracts::rollout as pb;
 use contracts::rollout::rollout_event::Kind;
 use contracts::rollout::trigger_seen;
 use plan::TriggerAction;
-use rollout_core::{Event, Firing, Outcome, Watched};
+use rollout_core::{Event, Firing, Outcome, Sample, Watched};
 use service_kit::wire::{signed, time_of, wire_time};
 use vocab::{BasisPoints, Role};
 
@@ -84,6 +84,15 @@ pub(crate) fn event(stored: pb::RolloutEvent) -> Result<Event, String> {
         }
         Kind::RolloutArchived(pb::RolloutArchived { reason }) => {
             Event::Archived { rollout, reason }
+        }
+        Kind::MetricsSampled(sampled) => {
+            let figure = |figure: Option<i64>| figure.map(count).transpose();
+            let sample = Sample {
+                uploads: count(sampled.upload_count)?,
+                error_rate_ppm: figure(sampled.error_rate_ppm)?,
+                latency_p99_ms: figure(sampled.latency_p99_ms)?,
+            };
+            Event::MetricsSampled { rollout, sample }
         }
         Kind::TimelineNoted(pb::TimelineNoted { text }) => Event::Noted { rollout, text },
         Kind::RolloutPaused(pb::RolloutPaused { reason, global, trigger_id }) => {
@@ -228,6 +237,11 @@ fn kind(event: Event) -> Kind {
             Kind::PostGaTaskDone(pb::PostGaTaskDone { task_id, evidence })
         }
         Event::Archived { reason, .. } => Kind::RolloutArchived(pb::RolloutArchived { reason }),
+        Event::MetricsSampled { sample, .. } => Kind::MetricsSampled(pb::MetricsSampled {
+            upload_count: signed(sample.uploads),
+            error_rate_ppm: sample.error_rate_ppm.map(signed),
+            latency_p99_ms: sample.latency_p99_ms.map(signed),
+        }),
         Event::Noted { text, .. } => Kind::TimelineNoted(pb::TimelineNoted { text }),
         Event::Paused { reason, global, trigger_id, .. } => {
             Kind::RolloutPaused(pb::RolloutPaused { reason, global, trigger_id })
