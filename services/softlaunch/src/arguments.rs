@@ -2,6 +2,7 @@
 
 mod audit;
 mod doctor;
+mod gate;
 mod kill;
 mod rollout;
 mod store;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditVerb, Journals, STREAMS};
 pub(crate) use doctor::DoctorArguments;
+pub(crate) use gate::{BacktestArguments, GateVerb};
 pub(crate) use kill::{KillScope, KillVerb};
 pub(crate) use rollout::{AdviseArguments, PlanVerb, RolloutId, RolloutVerb};
 pub(crate) use store::{StoreAt, StoreVerb};
@@ -50,6 +52,8 @@ pub(crate) enum Output {
     Table,
     /// For scripts: the proto3 JSON form of the service's answer; JSON lines of an audit log.
     Json,
+    /// For a page: gate reports as Markdown. Other verbs print their tables.
+    Markdown,
 }
 
 #[derive(Debug, Subcommand)]
@@ -175,45 +179,6 @@ pub(crate) enum FlagVerb {
         /// An attribute of the workspaces, e.g. tier=enterprise. Can be given more than once.
         #[arg(long = "attribute", value_name = "NAME=VALUE")]
         attributes: Vec<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum GateVerb {
-    /// Judges a gate now: every criterion with its value and its verdict.
-    Report {
-        /// The gate, e.g. gate-0 or p1-entry; that of the current phase where absent.
-        gate: Option<String>,
-        /// The rollout.
-        #[arg(long, default_value = "ingestion-v2")]
-        rollout: String,
-        /// Keeps the report, so that its digest can be approved.
-        #[arg(long)]
-        keep: bool,
-        /// Judges again every two seconds until interrupted.
-        #[arg(long, conflicts_with = "keep")]
-        watch: bool,
-    },
-    /// Shows the values of all metrics.
-    Metrics {
-        #[command(flatten)]
-        id: RolloutId,
-    },
-    /// Reports a gauge that comes from outside, e.g. open_bugs with label P1.
-    Signal {
-        /// The metric.
-        metric: String,
-        /// The value, in the metric's smallest unit.
-        amount: i64,
-        /// The label of the series.
-        #[arg(long, default_value = "")]
-        label: String,
-        /// The pipeline.
-        #[arg(long, default_value = "ingestion_v2")]
-        pipeline: String,
-        /// When it was measured (RFC 3339); now where absent.
-        #[arg(long, value_name = "TIME")]
-        at: Option<String>,
     },
 }
 

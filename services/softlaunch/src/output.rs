@@ -82,14 +82,30 @@ pub(crate) fn report(report: &gate_pb::GateReport) -> Table {
             format!("{}\n{}", criterion.title, criterion.criterion_id),
             criterion.requirement.clone(),
             format!("{}{interval}", criterion.value),
-            criterion.reason.clone(),
+            why(criterion),
             criterion.section.clone(),
         ]);
     }
     table
 }
 
+/// Why a verdict is what it is, and how sure.
+pub(crate) fn why(criterion: &gate_pb::CriterionResult) -> String {
+    let mut lines = vec![criterion.reason.clone()];
+    if criterion.assurance() != gate_pb::Assurance::Unspecified {
+        let reached = criterion.assurance().as_str_name();
+        lines.push(reached.trim_start_matches("ASSURANCE_").to_owned());
+    }
+    if let Some(more) = criterion.certified_after_count.filter(|more| *more > 0) {
+        lines.push(format!("CERTIFIED after about {more} more without an error"));
+    }
+    if criterion.dry_run {
+        lines.push("dry run: not counted".to_owned());
+    }
+    lines.join("\n")
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a share of a million, for display")]
-fn percent(ppm: i64) -> f64 {
+pub(crate) fn percent(ppm: i64) -> f64 {
     ppm as f64 / 10_000.0
 }

@@ -30,7 +30,9 @@ pub(crate) async fn follow(
     loop {
         fleet.check()?;
         report_bugs(stage, connection).await?;
-        let metrics = gate::metrics(connection, rollout).await?;
+        let of_rollout =
+            pb::ListMetricsRequest { parent: rollout.to_owned(), ..Default::default() };
+        let metrics = gate::metrics(connection, of_rollout).await?;
         let counted = Counted::read(&metrics);
         bar.set_position(counted.all().min(UPLOADS));
         bar.set_message(format!("DEMO CLOCK {} | {counted}", minute(stage.clock.now())));

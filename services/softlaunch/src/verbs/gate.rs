@@ -1,4 +1,9 @@
-//! `softlaunch gate`: whether the evidence suffices.
+//! `softlaunch gate`: whether the evidence suffices, and what is watched meanwhile.
+
+mod backtest;
+mod incident;
+mod markdown;
+mod watching;
 
 use std::time::Duration;
 
@@ -10,7 +15,7 @@ use vocab::Timestamp;
 use crate::arguments::{GateVerb, Output};
 use crate::connect::Connection;
 use crate::failure::Failure;
-use crate::output::{json, report as report_table, say, short, table, time};
+use crate::output::{json, percent, report as report_table, say, short, table, time};
 use crate::verbs::{rollout, rollout_name};
 
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -25,6 +30,9 @@ pub(crate) async fn run(
             let name = gate_name(connection, &rollout_name(rollout), gate.as_deref()).await?;
             loop {
                 let report = evaluate(connection, &name, *keep).await?;
+                if *watch && output == Output::Table {
+                    clear();
+                }
                 show(&report, *keep, output)?;
                 if !watch {
                     return Ok(());
@@ -32,21 +40,34 @@ pub(crate) async fn run(
                 tokio::time::sleep(WATCH_INTERVAL).await;
             }
         }
-        GateVerb::Metrics { id } => {
-            let values = metrics(connection, &rollout_name(&id.rollout)).await?;
-            if output == Output::Json {
-                return json("softlaunch.gate.v1.ListMetricsResponse", &values);
-            }
-            let mut table = table(["Metric", "Label", "Window", "Value", "Samples"]);
-            for metric in values.metrics {
-                let samples = metric.sample_count.to_string();
-                let value =
-                    if metric.value.is_empty() { "no data".to_owned() } else { metric.value };
-                table.add_row([metric.metric, metric.label, metric.window, value, samples]);
-            }
-            say(table);
-            Ok(())
+        GateVerb::Metrics { id, by_platform, workspaces } => {
+            let request = pb::ListMetricsRequest {
+                parent: rollout_name(&id.rollout),
+                by_platform: *by_platform,
+                workspace_count: *workspaces,
+            };
+            show_metrics(&metrics(connection, request).await?, output)
         }
+        GateVerb::Triggers { id, watch: false, .. } => {
+            let kind = pb::TriggerKind::Trigger;
+            watching::list(connection, &rollout_name(&id.rollout), kind, output).await
+        }
+        GateVerb::Triggers { id, after, .. } => {
+            watching::follow(connection, &rollout_name(&id.rollout), *after, output).await
+        }
+        GateVerb::Thresholds { id } => {
+            let kind = pb::TriggerKind::Threshold;
+            watching::list(connection, &rollout_name(&id.rollout), kind, output).await
+        }
+        GateVerb::Advisories { id } => {
+            let kind = pb::TriggerKind::Advisory;
+            watching::list(connection, &rollout_name(&id.rollout), kind, output).await
+        }
+        GateVerb::GaRecord { id } => {
+            watching::ga_record(connection, &rollout_name(&id.rollout), output).await
+        }
+        GateVerb::Backtest(arguments) => backtest::run(arguments, output).await,
+        incident @ GateVerb::Incident { .. } => incident::run(incident, connection).await,
         GateVerb::Signal { metric, amount, label, pipeline, at } => {
             let at = match at {
                 Some(text) => Timestamp::parse(text)?,
@@ -91,10 +112,39 @@ pub(crate) async fn evaluate(
 /// The values of all metrics.
 pub(crate) async fn metrics(
     connection: &Connection,
-    rollout: &str,
+    request: pb::ListMetricsRequest,
 ) -> Result<pb::ListMetricsResponse, Failure> {
-    let request = pb::ListMetricsRequest { parent: rollout.to_owned(), ..Default::default() };
     Ok(connection.gates()?.list_metrics(request).await?.into_inner())
+}
+
+fn show_metrics(values: &pb::ListMetricsResponse, output: Output) -> Result<(), Failure> {
+    if output == Output::Json {
+        return json("softlaunch.gate.v1.ListMetricsResponse", values);
+    }
+    let mut table = table(["Metric", "Of", "Window", "Value", "95%", "Samples", "Data from"]);
+    for metric in &values.metrics {
+        let of = [&metric.label, &metric.platform, &metric.workspace_id];
+        let of: Vec<_> = of.into_iter().filter(|of| !of.is_empty()).cloned().collect();
+        let interval = match (metric.interval_low_ppm, metric.interval_high_ppm) {
+            (Some(low), Some(high)) => format!("{:.2}% to {:.2}%", percent(low), percent(high)),
+            _ => String::new(),
+        };
+        let value = match metric.reason_code() {
+            pb::Reason::Unspecified => metric.value.clone(),
+            nothing => format!("{} {}", metric.value, short(nothing.as_str_name())),
+        };
+        table.add_row([
+            metric.metric.clone(),
+            of.join(" "),
+            metric.window.clone(),
+            value.trim().to_owned(),
+            interval,
+            metric.sample_count.to_string(),
+            time(metric.data_time.as_ref()),
+        ]);
+    }
+    say(table);
+    Ok(())
 }
 
 /// Reports one gauge.
@@ -115,10 +165,23 @@ pub(crate) async fn gauge_reported(
     Ok(())
 }
 
+/// Where the terminal shows what comes, begins a new picture.
+fn clear() {
+    use std::io::IsTerminal as _;
+    if std::io::stdout().is_terminal() {
+        say("\u{1b}[2J\u{1b}[H");
+    }
+}
+
 /// Shows a report.
 pub(crate) fn show(report: &pb::GateReport, kept: bool, output: Output) -> Result<(), Failure> {
-    if output == Output::Json {
-        return json("softlaunch.gate.v1.GateReport", report);
+    match output {
+        Output::Json => return json("softlaunch.gate.v1.GateReport", report),
+        Output::Markdown => {
+            say(markdown::report(report));
+            return Ok(());
+        }
+        Output::Table => {}
     }
     let verdict = short(report.verdict().as_str_name());
     let at = time(report.create_time.as_ref());

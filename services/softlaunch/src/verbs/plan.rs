@@ -88,7 +88,7 @@ fn check(file: &Path, output: Output) -> Result<(), Failure> {
             say(serde_json::to_string_pretty(&answer)
                 .map_err(|error| Failure::refused(error.to_string()))?);
         }
-        Output::Table => {
+        Output::Table | Output::Markdown => {
             for problem in &problems {
                 say(format!("{}:{problem}", file.display()));
             }

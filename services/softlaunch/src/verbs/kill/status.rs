@@ -30,7 +30,7 @@ pub(super) async fn run(
         let done = seen.spread.proven;
         match output {
             Output::Json => say(json(&seen)?),
-            Output::Table => {
+            Output::Table | Output::Markdown => {
                 if watch {
                     say("\u{1b}[2J\u{1b}[H"); // Redrawn in place.
                 }
