@@ -62,7 +62,7 @@ pub(crate) fn share(basis_points: i32) -> String {
 
 /// The end of an enum value's name, e.g. `PASS` of `VERDICT_PASS`.
 pub(crate) fn short(name: &str) -> String {
-    let prefixes = ["VERDICT_", "REASON_", "STATE_", "OUTCOME_", "KIND_"];
+    let prefixes = ["ADVICE_", "VERDICT_", "REASON_", "STATE_", "OUTCOME_", "KIND_"];
     let found = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix));
     found.unwrap_or(name).to_owned()
 }

@@ -175,6 +175,18 @@ pub(crate) enum RolloutVerb {
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
+    /// Writes the dossier: why each step was allowed, by whom, on which evidence, with curves and with
+    /// everything it rests on; or verifies one without any service.
+    Dossier {
+        #[command(flatten)]
+        id: RolloutId,
+        /// Where it is written.
+        #[arg(long, value_name = "DIR", default_value = "dossier")]
+        dir: PathBuf,
+        /// Verifies the dossier in this directory instead.
+        #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+        verify: Option<PathBuf>,
+    },
     /// Goes on by another version of the plan.
     ChangePlan {
         /// The plan version, e.g. plans/ingestion_v2/versions/1.1.

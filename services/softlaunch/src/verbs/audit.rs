@@ -5,8 +5,9 @@ mod pages;
 mod verify;
 
 use std::io::{BufWriter, Write as _, stdout};
+use std::path::Path;
 
-use store::{Location, Record, Store, StoreError, StreamName};
+use store::{Head, Location, Record, Store, StoreError, StreamName};
 
 use crate::arguments::{AuditVerb, Journals, Output, STREAMS};
 use crate::failure::Failure;
@@ -30,6 +31,41 @@ pub(crate) async fn run(verb: &AuditVerb, output: Output) -> Result<(), Failure>
         }
         AuditVerb::Export { journals } => export(journals).await,
     }
+}
+
+/// Records of one journal, as lines of an exported journal.
+pub(crate) fn lines(stream: &str, records: &[Record]) -> Result<String, Failure> {
+    let stream = StreamName::new(stream)?;
+    let mut text = String::new();
+    for record in records {
+        text.push_str(&Line::record(&stream, record).to_json()?);
+        text.push('\n');
+    }
+    let head = records
+        .last()
+        .map_or_else(Head::default, |last| Head { version: last.version, hash: last.hash });
+    text.push_str(&Line::end(&stream, head).to_json()?);
+    text.push('\n');
+    Ok(text)
+}
+
+/// Records read from a file, and where its chain is broken.
+pub(crate) struct VerifiedRecords {
+    pub(crate) records: Vec<Record>,
+    pub(crate) broken: Vec<String>,
+}
+
+/// Verifies an exported journal, and reads it.
+pub(crate) fn verified_records(path: &Path) -> Result<VerifiedRecords, Failure> {
+    let broken = verify::broken(&verify::file(path)?);
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::refused(format!("cannot read {}: {error}", path.display())))?;
+    let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let records = lines.filter_map(|line| match line {
+        Line::Record(record) => record.to_record().ok(),
+        Line::End(_) => None,
+    });
+    Ok(VerifiedRecords { records: records.collect(), broken })
 }
 
 async fn open(journals: &Journals) -> Result<Store, Failure> {

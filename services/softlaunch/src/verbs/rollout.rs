@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::output::{json, report, say, short};
 use crate::verbs::{plan, rollout_name};
 
+mod dossier;
 mod more;
 mod showing;
 
@@ -43,20 +44,14 @@ pub(crate) async fn run(
             attest(connection, request, output).await
         }
         RolloutVerb::Approve { id, role, digest, reason, advance } => {
-            let name = rollout_name(&id.rollout);
             let request = pb::ApproveGateRequest {
-                name: name.clone(),
+                name: rollout_name(&id.rollout),
                 report_digest: digest.clone(),
                 role: role.clone(),
                 reason: reason.clone(),
-                validate_only: false,
-                blast_radius_digest: String::new(),
+                ..pb::ApproveGateRequest::default()
             };
-            let mut rollout = connection.rollouts()?.approve_gate(request).await?.into_inner();
-            if let Some(phase) = advance {
-                rollout = advance_to(connection, name, phase, false).await?;
-            }
-            show(&rollout, output)
+            show(&approve(connection, request, advance.as_deref()).await?, output)
         }
         RolloutVerb::Advance { phase, rollout, dry_run } => {
             let name = rollout_name(rollout);
@@ -81,6 +76,10 @@ pub(crate) async fn run(
             let request = pb::ResumeRolloutRequest { name, reason, etag, evidence };
             show(connection.rollouts()?.resume_rollout(request).await?.get_ref(), output)
         }
+        RolloutVerb::Dossier { verify: Some(dir), .. } => dossier::verify(dir, output),
+        RolloutVerb::Dossier { id, dir, verify: None } => {
+            dossier::run(connection, &rollout_name(&id.rollout), dir, output).await
+        }
         RolloutVerb::RollBack { .. }
         | RolloutVerb::TickOff { .. }
         | RolloutVerb::Timeline { .. }
@@ -89,6 +88,19 @@ pub(crate) async fn run(
         | RolloutVerb::Declare { .. }
         | RolloutVerb::Task { .. }
         | RolloutVerb::Archive { .. } => more::run(verb, connection, output).await,
+    }
+}
+
+async fn approve(
+    connection: &Connection,
+    request: pb::ApproveGateRequest,
+    advance: Option<&str>,
+) -> Result<pb::Rollout, Failure> {
+    let name = request.name.clone();
+    let approved = connection.rollouts()?.approve_gate(request).await?.into_inner();
+    match advance {
+        Some(phase) => advance_to(connection, name, phase, false).await,
+        None => Ok(approved),
     }
 }
 

@@ -149,11 +149,16 @@ pub(super) fn report(findings: &[Finding], output: Output) -> Result<(), Failure
         }
         say(shown);
     }
+    let broken = broken(findings).join("; ");
+    if broken.is_empty() { Ok(()) } else { Err(Failure::refused(broken)) }
+}
+
+/// What is broken, in words.
+pub(super) fn broken(findings: &[Finding]) -> Vec<String> {
     let broken = findings.iter().filter_map(|one| {
         one.broken.as_ref().map(|why| format!("journal {} is broken: {why}", one.stream))
     });
-    let broken = broken.collect::<Vec<_>>().join("; ");
-    if broken.is_empty() { Ok(()) } else { Err(Failure::refused(broken)) }
+    broken.collect()
 }
 
 fn json(finding: &Finding) -> serde_json::Value {

@@ -70,6 +70,7 @@ pub(super) async fn run(
         }
         RolloutVerb::Start { .. }
         | RolloutVerb::Status { .. }
+        | RolloutVerb::Dossier { .. }
         | RolloutVerb::Attest { .. }
         | RolloutVerb::Approve { .. }
         | RolloutVerb::Advance { .. }
