@@ -13,6 +13,7 @@ use crate::verbs::{plan, rollout_name};
 mod dossier;
 mod more;
 mod showing;
+mod watching;
 
 pub(crate) use more::advise;
 pub(crate) use showing::show;
@@ -190,6 +191,9 @@ async fn status(
         let rollout = get(connection, name).await?;
         show(&rollout, output)?;
         return if output == Output::Table { missing(connection, &rollout).await } else { Ok(()) };
+    }
+    if output == Output::Table {
+        return watching::run(connection, name).await;
     }
     let request = pb::WatchRolloutRequest { name: name.to_owned() };
     let mut changes = connection.rollouts()?.watch_rollout(request).await?.into_inner();

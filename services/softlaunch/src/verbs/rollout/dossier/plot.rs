@@ -8,6 +8,7 @@ use crate::failure::Failure;
 
 const SIZE: (u32, u32) = (960, 240);
 const DAY_MS: f64 = 86_400_000.0;
+const LATE: f64 = 0.85; // Of the span: from there on a label stands before its mark.
 const HEADROOM: f64 = 1.15; // Above the highest value.
 
 /// A value over time.
@@ -108,7 +109,8 @@ fn drawn(plot: &Plot<'_>, svg: &mut String) -> Result<(), Box<dyn std::error::Er
         // Labels at three heights: those close to each other stay readable.
         let height = top * [0.98, 0.88, 0.78][index % 3];
         let style = ("sans-serif", 11).into_font().color(&color);
-        let style = style.pos(Pos::new(HPos::Left, VPos::Top));
+        let side = if at > end * LATE { HPos::Right } else { HPos::Left };
+        let style = style.pos(Pos::new(side, VPos::Top));
         chart.draw_series([Text::new(mark.label.clone(), (at, height), style)])?;
     }
     let mut points = Vec::new();
