@@ -1,5 +1,6 @@
 //! What our services cost beside the least that could be done, in one run:
-//! `cargo run --release -p softlaunch-bench -- kill [fan-out [WATCHERS]|engage|reading]`.
+//! `cargo run --release -p softlaunch-bench -- kill [fan-out [WATCHERS]|engage|reading]`, or
+//! `gate [ingest|evaluate|sketch]`.
 //!
 //! The machine is shared and noisy, so only ratios count: a measurement and its baseline take
 //! turns, and the median turn of each is compared. Servers are processes of their own.
@@ -10,6 +11,7 @@ mod bare;
 mod engage;
 mod fan_out;
 mod fleet;
+mod gate;
 mod measure;
 mod operator;
 mod process;
@@ -43,10 +45,22 @@ async fn main() -> Result<ExitCode, Error> {
         ["kill", "fan-out", watchers] => {
             fan_out::beside_a_bare_broadcast(watchers.parse()?).await?;
         }
+        ["gate"] => {
+            gate::beside_the_exact_quantile()?;
+            gate::beside_plain_counters().await?;
+            gate::beside_a_thousand_outcomes().await?;
+        }
+        ["gate", "sketch"] => gate::beside_the_exact_quantile()?,
+        ["gate", "ingest"] => gate::beside_plain_counters().await?,
+        ["gate", "evaluate"] => gate::beside_a_thousand_outcomes().await?,
+        ["serve", "gate", dir] => gate::serve(dir).await?,
         ["serve", "product", dir] => product::serve(dir).await?,
         ["serve", "bare"] => bare::serve().await?,
         _ => {
-            println!("usage: softlaunch-bench kill [fan-out [WATCHERS]|engage|reading]");
+            println!(
+                "usage: softlaunch-bench kill [fan-out [WATCHERS]|engage|reading] | gate \
+                 [ingest|evaluate|sketch]"
+            );
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     }

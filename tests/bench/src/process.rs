@@ -1,6 +1,7 @@
 //! Servers as processes of their own: what they cost is not what the benchmark costs.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -30,6 +31,11 @@ impl Server {
         Ok(Self { child, address: address.ok_or("a server ended at once")? })
     }
 
+    /// Processor time it has taken so far.
+    pub(crate) fn processor_time(&self) -> Result<Duration, Error> {
+        processor_time(self.child.id().ok_or("a server has ended")?)
+    }
+
     /// Memory it holds, in KiB.
     pub(crate) fn resident_kib(&self) -> Result<u64, Error> {
         let id = self.child.id().ok_or("a server has ended")?;
@@ -38,4 +44,14 @@ impl Server {
         let figure = line.and_then(|line| line.split_whitespace().next());
         Ok(figure.ok_or("a process without memory")?.parse()?)
     }
+}
+
+/// Processor time that all threads of a process have taken so far.
+pub(crate) fn processor_time(id: u32) -> Result<Duration, Error> {
+    let mut nanos = 0_u64;
+    for thread in std::fs::read_dir(format!("/proc/{id}/task"))? {
+        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanos += text.split_whitespace().next().ok_or("a thread without a time")?.parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanos))
 }
