@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
-use tonic::transport::server::Router;
+use tonic::transport::server::{Router, TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -25,6 +24,7 @@ const PENDING_RESETS_MAX: usize = 20; // Against rapid reset (CVE-2023-44487).
 const LOCAL_RESETS_MAX: usize = 256; // tonic's own default is none at all.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 const DRAIN_GRACE: Duration = Duration::from_secs(10);
 
 /// A server with our layer.
@@ -45,8 +45,6 @@ pub fn hardened() -> HardenedServer {
         .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .tcp_keepalive(Some(Duration::from_secs(60)))
-        .tcp_nodelay(true)
         .layer(CallLayer { timeout: UNARY_TIMEOUT })
 }
 
@@ -90,7 +88,9 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = TcpListenerStream::new(listener);
+    // What the server is told of sockets holds only for those that it binds itself.
+    let incoming =
+        TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
     let serving = router.serve_with_incoming_shutdown(incoming, shutdown.clone().wait_owned());
     tokio::select! {
         served = serving => served,
