@@ -4,6 +4,7 @@
 //! clock; counts and thresholds are integers until they are printed.
 
 mod judge;
+mod recorded;
 mod replay;
 mod watch;
 
@@ -21,7 +22,8 @@ pub use judge::{
     CriterionResult, Kind, MEASURED_SPANS, Reason, Value, Verdict, describe, judge, overall, value,
 };
 pub use latency::{RELATIVE_ERROR_PPM, latency_bucket, quantile_ms};
-pub use replay::{Change, Entry, Unplayable, What, replay};
+pub use recorded::{Entry, Recorded, limits};
+pub use replay::{Change, Unplayable, What, replay};
 pub use sighted::{Breaker, BreakerState, Incident, Sighted};
 pub use statistics::{
     Interval, certified_after, clopper_pearson, confidence_sequence, ln_e_fail, ln_e_pass,

@@ -1,6 +1,7 @@
 use plan::SHIPPED;
 
 use super::*;
+use crate::tally::{Outcome, Path};
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
