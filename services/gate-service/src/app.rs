@@ -20,6 +20,7 @@ use crate::evidence::{Gathered, Wanted};
 use crate::exported::Meters;
 use crate::labels::Labels;
 use crate::prometheus::Prometheus;
+use crate::settled::Settled;
 use crate::state::{State, draft};
 use crate::watched::{Watched, find_gate};
 use crate::watching::Over;
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub(crate) gauge_stale_after: Duration,
     pub(crate) prometheus: Prometheus,
     pub(crate) labels: Labels,
+    pub(crate) settled: Settled,
     pub(crate) meters: Meters,
     pub(crate) over: Over,
 }

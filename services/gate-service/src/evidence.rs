@@ -8,7 +8,7 @@ use plan::{Metric, PromQuery, Unit, WindowSpan};
 use service_kit::fault::{Fault, checked};
 use service_kit::journaled::store_failed;
 use service_kit::wire::time_of;
-use store::{Reading, Scope, Window};
+use store::{Reading as GaugeReading, Scope, Window};
 use vocab::{Role, Timestamp};
 
 use crate::app::App;
@@ -36,6 +36,14 @@ pub(crate) struct Wanted<'a> {
     pub(crate) queries: BTreeMap<&'a PromQuery, Unit>,
 }
 
+/// Counters of a pipeline, read at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    scope: &'a Scope,
+    late_reports: u64,
+    now: Timestamp,
+}
+
 /// Evidence, and what is kept beside it.
 #[derive(Debug)]
 pub(crate) struct Gathered {
@@ -54,19 +62,20 @@ impl App {
     ) -> Result<Gathered, Fault> {
         let plan = watched.plan();
         let scope = scope(plan.pipeline.as_str())?;
+        let reading = self.reading(&scope, now).await?;
         let mut tallies = BTreeMap::new();
         let mut ripe = BTreeMap::new();
         for (span, age) in wanted.spans {
             let key = SpanKey::from(span);
             if let std::collections::btree_map::Entry::Vacant(entry) = tallies.entry(key) {
                 let counted = self
-                    .counters(watched, &scope, Series::Happened, (span, wanted.whole), now)
+                    .counters(watched, &reading, Series::Happened, (span, wanted.whole))
                     .await?;
                 entry.insert(Tally::from_counters(&counted));
             }
             let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             if age_ms > 0 && !ripe.contains_key(&(key, age_ms)) {
-                let found = self.ripe(watched, &scope, span, age, now).await?;
+                let found = self.ripe(watched, &reading, span, age).await?;
                 ripe.insert((key, age_ms), found);
             }
         }
@@ -106,19 +115,34 @@ impl App {
         demo.map_or(of_plan, |least| of_plan.max(least))
     }
 
-    /// The counters of a series over a window.
+    /// Begins to read counters of a pipeline.
+    pub(crate) async fn reading<'a>(
+        &self,
+        scope: &'a Scope,
+        now: Timestamp,
+    ) -> Result<Reading<'a>, Fault> {
+        let late_reports = self.settled.late_reports(self.counters.as_ref(), scope).await;
+        let late_reports = late_reports.map_err(|error| store_failed(DOMAIN, &error))?;
+        Ok(Reading { scope, late_reports, now })
+    }
+
+    /// The counters of a series over a window; and whether that is the whole of it.
     pub(crate) async fn counters(
         &self,
         watched: &Watched,
-        scope: &Scope,
+        reading: &Reading<'_>,
         series: Series,
         span: (WindowSpan, bool),
-        now: Timestamp,
     ) -> Result<BTreeMap<String, u64>, Fault> {
-        let reach = reaches(watched, series, span, Duration::ZERO, now);
+        let reach = reaches(watched, series, span, Duration::ZERO, reading.now);
         let mut totals = BTreeMap::new();
         for window in &reach.added {
-            for (field, count) in self.sum(scope, window).await? {
+            let counted = self.sum(reading, window).await?;
+            if totals.is_empty() {
+                totals = counted;
+                continue;
+            }
+            for (field, count) in counted {
                 *totals.entry(field).or_default() += count;
             }
         }
@@ -128,28 +152,34 @@ impl App {
     async fn ripe(
         &self,
         watched: &Watched,
-        scope: &Scope,
+        reading: &Reading<'_>,
         span: WindowSpan,
         age: Duration,
-        now: Timestamp,
     ) -> Result<Ripe, Fault> {
-        let Reach { added, taken } = reaches(watched, Series::Admitted, (span, false), age, now);
+        let Reach { added, taken } =
+            reaches(watched, Series::Admitted, (span, false), age, reading.now);
         let (mut all, mut young) = (Ripe::default(), Ripe::default());
         for window in &added {
-            all.add_counters(&self.sum(scope, window).await?);
+            all.add_counters(&self.sum(reading, window).await?);
         }
         for window in &taken {
-            young.add_counters(&self.sum(scope, window).await?);
+            young.add_counters(&self.sum(reading, window).await?);
         }
         Ok(all.without(&young))
     }
 
-    async fn sum(&self, scope: &Scope, window: &Window) -> Result<BTreeMap<String, u64>, Fault> {
-        self.counters.sum(scope, window).await.map_err(|error| store_failed(DOMAIN, &error))
+    async fn sum(
+        &self,
+        reading: &Reading<'_>,
+        window: &Window,
+    ) -> Result<BTreeMap<String, u64>, Fault> {
+        let Reading { scope, late_reports, now } = *reading;
+        let summed = self.settled.sum(self.counters.as_ref(), scope, window, (late_reports, now));
+        summed.await.map_err(|error| store_failed(DOMAIN, &error))
     }
 }
 
-fn gauges(readings: &BTreeMap<String, Reading>) -> BTreeMap<(Metric, String), Gauge> {
+fn gauges(readings: &BTreeMap<String, GaugeReading>) -> BTreeMap<(Metric, String), Gauge> {
     let read = readings.iter().filter_map(|(name, reading)| {
         let (metric, label) = name.split_once('/').unwrap_or((name, ""));
         let amount = u64::try_from(reading.value).ok()?;

@@ -20,6 +20,7 @@ mod evidence;
 mod exported;
 mod labels;
 mod prometheus;
+mod settled;
 
 mod convert;
 mod error;
@@ -48,6 +49,7 @@ use crate::exported::Meters;
 use crate::labels::Labels;
 use crate::prometheus::Prometheus;
 pub use crate::settings::{Peers, PrometheusSettings, Settings, SignalSettings};
+use crate::settled::Settled;
 use crate::watching::{Over, keep_watching};
 
 const SERVICES: [&str; 2] = ["softlaunch.gate.v1.GateService", "softlaunch.gate.v1.SignalService"];
@@ -80,6 +82,7 @@ pub async fn serve(
         gauge_stale_after,
         prometheus: Prometheus::new(&settings.prometheus)?,
         labels: Labels::default(),
+        settled: Settled::default(),
         meters: Meters::new(),
         over: Over::default(),
     });

@@ -10,14 +10,13 @@ use plan::{Metric, Quantity, WindowSpan};
 use service_kit::fault::Fault;
 use service_kit::wire::{signed, wire_time};
 use std::time::Duration;
-use store::Scope;
 use vocab::Timestamp;
 
 use crate::app::App;
 use crate::convert::{ppm, wire_reason};
 use crate::counting::Series;
 use crate::error::DOMAIN;
-use crate::evidence::{Gathered, Wanted, scope};
+use crate::evidence::{Gathered, Reading, Wanted, scope};
 use crate::labels::OTHER;
 use crate::watched::Watched;
 
@@ -79,17 +78,17 @@ impl App {
             (!counted).then_some(pb::MetricValue { window: at, ..found })
         }));
         let scope = scope(watched.plan().pipeline.as_str())?;
+        let reading = self.reading(&scope, now).await?;
         for span in &spans {
             if request.by_platform {
                 let all = usize::MAX;
-                values.extend(
-                    self.labelled(&watched, &scope, Series::Platform, *span, all, now).await?,
-                );
+                values
+                    .extend(self.labelled(&watched, &reading, Series::Platform, *span, all).await?);
             }
             let most = usize::try_from(request.workspace_count).unwrap_or(0);
             if most > 0 {
                 values.extend(
-                    self.labelled(&watched, &scope, Series::Workspace, *span, most, now).await?,
+                    self.labelled(&watched, &reading, Series::Workspace, *span, most).await?,
                 );
             }
         }
@@ -100,13 +99,12 @@ impl App {
     async fn labelled(
         &self,
         watched: &Watched,
-        scope: &Scope,
+        reading: &Reading<'_>,
         series: Series,
         span: WindowSpan,
         most: usize,
-        now: Timestamp,
     ) -> Result<Vec<pb::MetricValue>, Fault> {
-        let counters = self.counters(watched, scope, series, (span, true), now).await?;
+        let counters = self.counters(watched, reading, series, (span, true)).await?;
         let mut by_label: BTreeMap<&str, Tally> = BTreeMap::new();
         for (name, count) in &counters {
             let Some((outcome, label)) = name.split_once('/') else { continue };

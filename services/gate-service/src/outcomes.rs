@@ -114,7 +114,7 @@ impl App {
                     sums.labelled(Series::Workspace, upload.at, workspace, outcome);
                 }
             }
-            let mut changes = sums.into_changes();
+            let mut changes = sums.into_changes(now);
             changes.append(&mut labels.added);
             changes
         };

@@ -76,7 +76,7 @@ impl App {
         if !sightings.is_empty() {
             self.see(request, command, sightings).await?;
         }
-        let mut changes = sums.into_changes();
+        let mut changes = sums.into_changes(now);
         changes.extend(gauges);
         changes.push(heard(now));
         let id = checked(DOMAIN, "batch_id", signals_batch(&request.batch_id))?;

@@ -8,6 +8,7 @@ use store::Change;
 use vocab::Timestamp;
 
 use super::{HOUR, MINUTE, Series};
+use crate::settled::late;
 use crate::watched::Watched;
 
 /// A minute, and whether it is counted for the phase: the one in which a phase begins is both.
@@ -78,9 +79,18 @@ impl<'a> Sums<'a> {
         self.labelled.entry((series, minute)).or_default().add((label, outcome), 1);
     }
 
-    /// One change for every counter of every bucket.
-    pub(crate) fn into_changes(self) -> Vec<Change> {
-        let mut changes = Vec::new();
+    /// The beginning of the oldest minute that is counted in.
+    fn oldest(&self) -> Option<Timestamp> {
+        let happened = self.happened.keys().chain(self.admitted.keys());
+        let minutes = happened.chain(self.labelled.keys().map(|(_, minute)| minute));
+        let oldest = minutes.map(|(minute, _)| *minute).min();
+        oldest.map(|minute| Timestamp::from_millis(minute.saturating_mul(60_000)))
+    }
+
+    /// One change for every counter of every bucket; one more where some of it is late.
+    pub(crate) fn into_changes(self, now: Timestamp) -> Vec<Change> {
+        let mut changes: Vec<_> =
+            self.oldest().and_then(|oldest| late(oldest, now)).into_iter().collect();
         let watched = self.watched;
         spread(watched, Series::Happened, self.happened, |field| field.name(), &mut changes);
         let name = |what: &&str| (*what).to_owned();

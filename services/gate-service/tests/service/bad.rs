@@ -191,3 +191,29 @@ async fn a_clock_that_jumps_back_neither_loses_nor_doubles_anything() {
     });
     assert_eq!(own.and_then(|one| one.amount), Some(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_report_is_seen_by_a_replica_that_has_added_up_its_hour_already() {
+    let site = Site::new().await;
+    let request = pb::ApplyGatePlanRequest {
+        rollout: crate::site::ROLLOUT.to_owned(),
+        plan_source: plan(&[]).into_bytes(),
+        generation: 1,
+        phase_id: "P1".to_owned(),
+        start_time: Some(wire_time(site.clock.now().minus(30 * DAY))),
+        phase_generation: 1,
+        ..Default::default()
+    };
+    site.gates.clone().apply_gate_plan(request).await.expect("the phase is applied");
+    let other = site.another().await;
+    for late in 1..=5 {
+        let at = site.clock.now().minus(2 * DAY);
+        let report = outcomes(&format!("late-{late}"), vec![outcome("u", at, Ending::Failed)]);
+        other.signals.clone().report_outcomes(report).await.expect("it is counted");
+        let metrics = site.metrics().await;
+        let week = metrics.iter().find(|one| {
+            one.metric == "uploads_processed" && one.label.is_empty() && one.window == "last 7d"
+        });
+        assert_eq!(week.and_then(|one| one.amount), Some(late));
+    }
+}
