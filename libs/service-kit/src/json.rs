@@ -1,4 +1,4 @@
-//! Messages as proto3 JSON, by their descriptors.
+//! Messages as proto3 JSON and back, by their descriptors.
 
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
@@ -33,5 +33,20 @@ impl Json {
         dynamic
             .serialize_with_options(serde_json::value::Serializer, &options)
             .map_err(|error| wrong(error.to_string()))
+    }
+
+    /// Reads a message from proto3 JSON. `name`: its full name.
+    ///
+    /// # Errors
+    /// Says what of the text is not as it should be, and where; unknown fields are refused.
+    pub fn read<M: Message + Default>(&self, name: &str, text: &str) -> Result<M, String> {
+        let pool = self.pool.as_ref().map_err(Clone::clone)?;
+        let unknown = || format!("there is no message {name}");
+        let descriptor = pool.get_message_by_name(name).ok_or_else(unknown)?;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let dynamic = DynamicMessage::deserialize(descriptor, &mut json)
+            .map_err(|error| error.to_string())?;
+        json.end().map_err(|error| error.to_string())?;
+        M::decode(dynamic.encode_to_vec().as_slice()).map_err(|error| error.to_string())
     }
 }

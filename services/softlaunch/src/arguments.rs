@@ -2,6 +2,7 @@
 
 mod audit;
 mod doctor;
+mod flag;
 mod gate;
 mod kill;
 mod rollout;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditVerb, Journals, STREAMS};
 pub(crate) use doctor::DoctorArguments;
+pub(crate) use flag::{About, Documents, FlagForm, FlagVerb, Given, Workspaces};
 pub(crate) use gate::{BacktestArguments, GateVerb};
 pub(crate) use kill::{KillScope, KillVerb};
 pub(crate) use rollout::{AdviseArguments, PlanVerb, RolloutId, RolloutVerb};
@@ -133,53 +135,6 @@ pub(crate) struct DemoArguments {
     /// Size of the largest file sent, in bytes: D7's limit.
     #[arg(long, default_value_t = 50 * 1024 * 1024)]
     pub(crate) large_file_bytes: u64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct FlagKey {
-    /// The flag.
-    #[arg(default_value = "ingestion_v2_enabled")]
-    pub(crate) flag: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum FlagVerb {
-    /// Shows a flag.
-    Get {
-        #[command(flatten)]
-        key: FlagKey,
-    },
-    /// Lists all flags.
-    List,
-    /// Changes a flag; creates it where it does not exist and a pipeline is named.
-    Set {
-        #[command(flatten)]
-        key: FlagKey,
-        /// D7's form, e.g. '{"enabled": true, "percentage": 10, "denylist": ["enterprise-*"]}'.
-        #[arg(long, value_name = "JSON")]
-        json: String,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-        /// The pipeline of a new flag.
-        #[arg(long)]
-        pipeline: Option<String>,
-        /// Checks everything and changes nothing.
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Says who is on, and why.
-    Evaluate {
-        /// The workspaces.
-        #[arg(required = true)]
-        workspaces: Vec<String>,
-        /// The flag.
-        #[arg(long, default_value = "ingestion_v2_enabled")]
-        flag: String,
-        /// An attribute of the workspaces, e.g. tier=enterprise. Can be given more than once.
-        #[arg(long = "attribute", value_name = "NAME=VALUE")]
-        attributes: Vec<String>,
-    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use contracts::comms::comms_service_client::CommsServiceClient;
+use contracts::flag::blast_radius_service_client::BlastRadiusServiceClient;
 use contracts::flag::evaluation_service_client::EvaluationServiceClient;
+use contracts::flag::flag_history_service_client::FlagHistoryServiceClient;
 use contracts::flag::flag_service_client::FlagServiceClient;
 use contracts::gate::gate_service_client::GateServiceClient;
 use contracts::gate::signal_service_client::SignalServiceClient;
@@ -21,6 +23,7 @@ use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
+const REPORT_TIMEOUT: Duration = Duration::from_secs(120); // A million workspaces take a while.
 const DRILL_TIMEOUT: Duration = Duration::from_secs(70); // Longer than any drill.
 
 /// Connections to all services, made when they are used.
@@ -68,6 +71,8 @@ impl Connection {
 
     clients! {
         flags: FlagServiceClient at flag for TIMEOUT;
+        flag_history: FlagHistoryServiceClient at flag for TIMEOUT;
+        flag_reports: BlastRadiusServiceClient at flag for REPORT_TIMEOUT;
         evaluations: EvaluationServiceClient at flag for TIMEOUT;
         gates: GateServiceClient at gate for TIMEOUT;
         signals: SignalServiceClient at gate for TIMEOUT;

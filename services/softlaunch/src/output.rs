@@ -32,6 +32,11 @@ pub(crate) fn value(name: &str, message: &impl Message) -> Result<serde_json::Va
     JSON.value(name, message).map_err(Failure::refused)
 }
 
+/// A message from proto3 JSON. `name`: its full name; `what`: where it came from.
+pub(crate) fn read<M: Message + Default>(name: &str, what: &str, text: &str) -> Result<M, Failure> {
+    JSON.read(name, text).map_err(|why| Failure::usage(format!("{what}: {why}")))
+}
+
 /// A table with a heading.
 pub(crate) fn table<const N: usize>(heading: [&str; N]) -> Table {
     let mut table = Table::new();

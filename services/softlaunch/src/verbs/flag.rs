@@ -1,33 +1,21 @@
 //! `softlaunch flag`: who is on.
 
-use std::collections::BTreeMap;
+mod asking;
+mod changing;
+mod documents;
+mod history;
+mod reports;
 
 use contracts::flag as pb;
-use prost_types::value::Kind;
-use prost_types::{FieldMask, Struct, Value};
-use serde::Deserialize;
-use tonic::Code;
 
+pub(crate) use self::asking::{answers_table, evaluate};
 use crate::arguments::{FlagVerb, Output};
 use crate::connect::Connection;
 use crate::failure::Failure;
-use crate::output::{json, say, share, short, table, time, value};
+use crate::output::{json, say, share, table, time, value};
 use crate::verbs::flag_name;
 
 const MESSAGE: &str = "softlaunch.flag.v1.Flag";
-
-/// D7's form of a flag (§3.3).
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ShortForm {
-    enabled: bool,
-    #[serde(default)]
-    allowlist: Vec<String>,
-    #[serde(default)]
-    denylist: Vec<String>,
-    #[serde(default)]
-    percentage: i64,
-}
 
 pub(crate) async fn run(
     verb: &FlagVerb,
@@ -39,137 +27,56 @@ pub(crate) async fn run(
             let request = pb::GetFlagRequest { name: flag_name(&key.flag) };
             show(connection.flags()?.get_flag(request).await?.get_ref(), output)
         }
-        FlagVerb::List => list(connection, output).await,
-        FlagVerb::Set { key, json, reason, pipeline, dry_run } => {
-            let definition = read(json)?;
-            let name = flag_name(&key.flag);
-            let change = Change { name, definition, reason, pipeline, dry_run: *dry_run };
-            show(&change.carry_out(connection).await?, output)
+        FlagVerb::List { deleted } => list(connection, *deleted, output).await,
+        FlagVerb::Create { key, pipeline, form, about, given } => {
+            let flag =
+                changing::create(connection, &key.flag, pipeline, form, about, given).await?;
+            show(&flag, output)
+        }
+        FlagVerb::Update { key, form, about, given } => {
+            show(&changing::update(connection, &key.flag, form, about, given).await?, output)
+        }
+        FlagVerb::Set { key, json, pipeline, given } => {
+            let pipeline = pipeline.as_deref();
+            show(&changing::set(connection, &key.flag, json, pipeline, given).await?, output)
+        }
+        FlagVerb::Delete { flag, given } => {
+            show(&changing::delete(connection, flag, given).await?, output)
+        }
+        FlagVerb::Undelete { flag, given } => {
+            show(&changing::undelete(connection, flag, given).await?, output)
+        }
+        FlagVerb::History { key, limit } => {
+            history::list(connection, &key.flag, *limit, output).await
+        }
+        FlagVerb::Diff { key, from, to } => {
+            history::diff(connection, &key.flag, *from, *to, output).await
+        }
+        FlagVerb::Restore { flag, revision, given } => {
+            show(&history::restore(connection, flag, *revision, given).await?, output)
+        }
+        FlagVerb::Import { file, form, pipeline, given } => {
+            documents::import(connection, file, *form, pipeline, given, output).await
+        }
+        FlagVerb::Export { flags, form, definitions_only } => {
+            documents::export(connection, flags, *form, *definitions_only).await
+        }
+        FlagVerb::BlastRadius { key, form, workspaces, by, keep } => {
+            let asked = reports::Asked { by, keep: *keep, workspaces };
+            reports::blast_radius(connection, &key.flag, form, &asked, output).await
+        }
+        FlagVerb::ShowBlastRadius { digest } => reports::kept(connection, digest, output).await,
+        FlagVerb::Stratify { key, by, workspaces } => {
+            reports::stratify(connection, &key.flag, by, workspaces, output).await
         }
         FlagVerb::Evaluate { workspaces, flag, attributes } => {
-            let attributes = read_attributes(attributes)?;
-            let answers = evaluate(connection, &flag_name(flag), workspaces, &attributes).await?;
-            if output == Output::Json {
-                return json("softlaunch.flag.v1.BatchEvaluateFlagsResponse", &answers);
-            }
-            say(answers_table(&answers));
-            Ok(())
+            asking::run(connection, flag, workspaces, attributes, output).await
         }
     }
 }
 
-fn read(text: &str) -> Result<pb::FlagDefinition, Failure> {
-    let form: ShortForm = serde_json::from_str(text).map_err(|error| {
-        Failure::usage(format!(
-            "--json: {error}: expected D7's form, e.g. {{\"enabled\": true, \"percentage\": 10, \
-             \"allowlist\": [], \"denylist\": [\"enterprise-*\"]}}"
-        ))
-    })?;
-    let percentage = vocab::BasisPoints::from_percent(form.percentage)?;
-    Ok(pb::FlagDefinition {
-        enabled: form.enabled,
-        allowlist: form.allowlist,
-        denylist: form.denylist,
-        percentage_basis_points: percentage.get().into(),
-        ..pb::FlagDefinition::default()
-    })
-}
-
-struct Change<'a> {
-    name: String,
-    definition: pb::FlagDefinition,
-    reason: &'a str,
-    pipeline: &'a Option<String>,
-    dry_run: bool,
-}
-
-impl Change<'_> {
-    async fn carry_out(self, connection: &Connection) -> Result<pb::Flag, Failure> {
-        let mut client = connection.flags()?;
-        let known = client.get_flag(pb::GetFlagRequest { name: self.name.clone() }).await;
-        let mut flag = pb::Flag {
-            name: self.name.clone(),
-            definition: Some(self.definition),
-            ..pb::Flag::default()
-        };
-        match (known, self.pipeline) {
-            (Ok(known), _) => {
-                flag.etag = known.into_inner().etag; // Nobody else's change is overwritten.
-                // D7's form has no exclusions: those a plan has set stay.
-                let parts = ["enabled", "allowlist", "denylist", "percentage_basis_points"];
-                let paths = parts.iter().map(|part| format!("definition.{part}")).collect();
-                let request = pb::UpdateFlagRequest {
-                    flag: Some(flag),
-                    update_mask: Some(FieldMask { paths }),
-                    reason: self.reason.to_owned(),
-                    request_id: String::new(),
-                    validate_only: self.dry_run,
-                };
-                Ok(client.update_flag(request).await?.into_inner())
-            }
-            (Err(status), Some(pipeline)) if status.code() == Code::NotFound => {
-                flag.pipeline.clone_from(pipeline);
-                let request = pb::CreateFlagRequest {
-                    flag_id: self.name.trim_start_matches("flags/").to_owned(),
-                    flag: Some(flag),
-                    reason: self.reason.to_owned(),
-                    request_id: String::new(),
-                    validate_only: self.dry_run,
-                };
-                Ok(client.create_flag(request).await?.into_inner())
-            }
-            (Err(status), _) => Err(status.into()),
-        }
-    }
-}
-
-fn read_attributes(pairs: &[String]) -> Result<Option<Struct>, Failure> {
-    let mut fields = BTreeMap::new();
-    for pair in pairs {
-        let (name, text) = pair.split_once('=').ok_or_else(|| {
-            Failure::usage(format!("--attribute {pair}: expected NAME=VALUE, e.g. tier=enterprise"))
-        })?;
-        let kind = match (text.parse::<f64>(), text) {
-            (Ok(number), _) if number.is_finite() => Kind::NumberValue(number),
-            (_, "true") => Kind::BoolValue(true),
-            (_, "false") => Kind::BoolValue(false),
-            (_, text) => Kind::StringValue(text.to_owned()),
-        };
-        fields.insert(name.to_owned(), Value { kind: Some(kind) });
-    }
-    Ok((!fields.is_empty()).then_some(Struct { fields }))
-}
-
-/// Asks for many workspaces at once.
-pub(crate) async fn evaluate(
-    connection: &Connection,
-    name: &str,
-    workspaces: &[String],
-    attributes: &Option<Struct>,
-) -> Result<pb::BatchEvaluateFlagsResponse, Failure> {
-    let requests = workspaces.iter().map(|workspace| pb::EvaluateFlagRequest {
-        name: name.to_owned(),
-        workspace_id: workspace.clone(),
-        attributes: attributes.clone(),
-    });
-    let request = pb::BatchEvaluateFlagsRequest { requests: requests.collect() };
-    Ok(connection.evaluations()?.batch_evaluate_flags(request).await?.into_inner())
-}
-
-/// The answers for people.
-pub(crate) fn answers_table(answers: &pb::BatchEvaluateFlagsResponse) -> comfy_table::Table {
-    let mut table = table(["Workspace", "Flag", "Why"]);
-    for answer in &answers.responses {
-        let on = if answer.enabled { "on" } else { "off" };
-        let stale = if answer.stale { " (stale)" } else { "" };
-        let why = format!("{}{stale}", short(answer.reason().as_str_name()));
-        table.add_row([answer.workspace_id.as_str(), on, &why]);
-    }
-    table
-}
-
-async fn list(connection: &Connection, output: Output) -> Result<(), Failure> {
-    let mut request = pb::ListFlagsRequest::default();
+async fn list(connection: &Connection, deleted: bool, output: Output) -> Result<(), Failure> {
+    let mut request = pb::ListFlagsRequest { show_deleted: deleted, ..Default::default() };
     let mut flags = Vec::new();
     loop {
         let page = connection.flags()?.list_flags(request.clone()).await?.into_inner();
@@ -185,19 +92,60 @@ async fn list(connection: &Connection, output: Output) -> Result<(), Failure> {
             .map_err(|error| Failure::refused(error.to_string()))?);
         return Ok(());
     }
-    let mut table = table(["Flag", "Enabled", "On", "Moved by", "Phase"]);
+    let mut table =
+        table(["Flag", "Type", "Enabled", "On", "Moved by", "Phase", "Owner", "Expires"]);
     for flag in &flags {
         let definition = flag.definition.clone().unwrap_or_default();
+        let state = match (&flag.delete_time, flag.paused) {
+            (Some(_), _) => "deleted".to_owned(),
+            (None, true) => "paused".to_owned(),
+            (None, false) => definition.enabled.to_string(),
+        };
         table.add_row([
             flag.name.clone(),
-            definition.enabled.to_string(),
-            share(definition.percentage_basis_points),
+            kind(&definition).to_owned(),
+            state,
+            exposure(&definition),
             flag.rollout.clone(),
             flag.phase_id.clone(),
+            flag.owner.clone(),
+            flag.expire_time.as_ref().map_or_else(String::new, expiry),
         ]);
     }
     say(table);
     Ok(())
+}
+
+/// What a flag's values are.
+fn kind(definition: &pb::FlagDefinition) -> &'static str {
+    use pb::variant::Value;
+    if !definition.flagd_json.is_empty() {
+        return "flagd";
+    }
+    match definition.variants.first().and_then(|variant| variant.value.as_ref()) {
+        None | Some(Value::BooleanValue(_)) => "boolean",
+        Some(Value::StringValue(_)) => "string",
+        Some(Value::IntegerValue(_)) => "integer",
+        Some(Value::FloatValue(_)) => "float",
+        Some(Value::ObjectValue(_)) => "object",
+    }
+}
+
+/// Who is on, in a few words.
+fn exposure(definition: &pb::FlagDefinition) -> String {
+    if !definition.flagd_json.is_empty() {
+        return "as imported".to_owned();
+    }
+    if definition.split.is_empty() {
+        return share(definition.percentage_basis_points);
+    }
+    shares(&definition.split)
+}
+
+fn shares(split: &[pb::WeightedVariant]) -> String {
+    let shares =
+        split.iter().map(|one| format!("{} {}", one.variant, share(one.weight_basis_points)));
+    shares.collect::<Vec<_>>().join(", ")
 }
 
 fn show(flag: &pb::Flag, output: Output) -> Result<(), Failure> {
@@ -206,17 +154,74 @@ fn show(flag: &pb::Flag, output: Output) -> Result<(), Failure> {
     }
     let definition = flag.definition.clone().unwrap_or_default();
     say(format!("{} (pipeline {})", flag.name, flag.pipeline));
-    say(format!("  enabled     {}", definition.enabled));
-    say(format!("  percentage  {}", share(definition.percentage_basis_points)));
-    say(format!("  allowlist   {}", definition.allowlist.join(" ")));
-    say(format!("  denylist    {}", definition.denylist.join(" ")));
+    let line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            say(format!("  {name:<11} {value}"));
+        }
+    };
+    line("what for", &flag.description);
+    line("owner", &flag.owner);
+    if definition.flagd_json.is_empty() {
+        line("enabled", &definition.enabled.to_string());
+        show_definition(&definition, &line);
+    } else {
+        line("flagd", &definition.flagd_json);
+    }
     if !flag.rollout.is_empty() {
-        say(format!("  moved by    {}, in {}", flag.rollout, flag.phase_id));
+        line("moved by", &format!("{}, in {}", flag.rollout, flag.phase_id));
     }
     if flag.paused {
-        say("  paused      new uploads of the cohort wait");
+        line("paused", "new uploads of the cohort wait");
     }
-    say(format!("  updated     {}", time(flag.update_time.as_ref())));
-    say(format!("  etag        {}", flag.etag));
+    if let Some(expires) = &flag.expire_time {
+        line("expires", &expiry(expires));
+    }
+    line("problem", &flag.problem);
+    if let Some(deleted) = &flag.delete_time {
+        line("deleted", &time(Some(deleted)));
+    }
+    line("updated", &time(flag.update_time.as_ref()));
+    line("etag", &flag.etag);
     Ok(())
+}
+
+fn show_definition(definition: &pb::FlagDefinition, line: &impl Fn(&str, &str)) {
+    if definition.split.is_empty() {
+        line("percentage", &share(definition.percentage_basis_points));
+    }
+    line("split", &shares(&definition.split));
+    line("allowlist", &some(&definition.allowlist));
+    line("denylist", &some(&definition.denylist));
+    for exclusion in &definition.exclusions {
+        use pb::exclusion::Test;
+        let test = match &exclusion.test {
+            Some(Test::Equals(text)) => format!("is {text}"),
+            Some(Test::Above(bound)) => format!("is above {bound}"),
+            None => "?".to_owned(),
+        };
+        line("excluded", &format!("whose {} {test}", exclusion.attribute));
+    }
+    let names: Vec<_> = definition.variants.iter().map(|variant| variant.name.as_str()).collect();
+    line("variants", &names.join(" "));
+    line("default", &definition.default_variant);
+    for (at, rule) in definition.rules.iter().enumerate() {
+        let serves =
+            if rule.variant.is_empty() { shares(&rule.split) } else { rule.variant.clone() };
+        line(&format!("rule {}", at + 1), &format!("{} -> {serves}", reports::condition(rule)));
+    }
+}
+
+/// When a flag should be gone, and whether it should be by now.
+fn expiry(expires: &prost_types::Timestamp) -> String {
+    let over = expires.seconds <= service_kit::clock::real_now().as_seconds();
+    format!("{}{}", time(Some(expires)), if over { " (expired)" } else { "" })
+}
+
+/// As many patterns as people read.
+fn some(patterns: &[String]) -> String {
+    const SHOWN: usize = 20;
+    if patterns.len() <= SHOWN {
+        return patterns.join(" ");
+    }
+    format!("{} and {} more", patterns[..SHOWN].join(" "), patterns.len() - SHOWN)
 }
