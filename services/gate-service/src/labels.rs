@@ -5,9 +5,10 @@
 //! many labels are kept at most as the bound times the number of replicas.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use gate_core::Day;
 use store::{Bucket, Change, Counters, Scope, StoreError, Window};
 use vocab::Timestamp;
@@ -21,23 +22,28 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 const PLATFORMS_MAX: usize = 16;
 const WORKSPACES_MAX: usize = 200;
 
-/// The lists of the day, by pipeline and series.
+/// The lists of the day, by pipeline.
 #[derive(Debug, Default)]
-pub(crate) struct Labels(Mutex<HashMap<(String, Series), Known>>);
+pub(crate) struct Labels(Mutex<HashMap<String, Arc<Mutex<Known>>>>);
 
+/// The lists of one pipeline.
 #[derive(Debug)]
-struct Known {
+pub(crate) struct Known {
     day: i64,
-    labels: HashSet<String>,
+    platforms: HashSet<String, RandomState>,
+    workspaces: HashSet<String, RandomState>,
 }
 
 /// The lists while one batch is counted, and what it adds to them.
 #[derive(Debug)]
 pub(crate) struct Admitting<'l> {
-    known: MutexGuard<'l, HashMap<(String, Series), Known>>,
-    pipeline: &'l str,
+    known: MutexGuard<'l, Known>,
     now: Timestamp,
     pub(crate) added: Vec<Change>,
+}
+
+fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const fn most(series: Series) -> usize {
@@ -60,50 +66,56 @@ fn bucket(series: Series, now: Timestamp) -> Bucket {
 }
 
 impl Labels {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, Series), Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads today's lists where this process has not yet.
-    pub(crate) async fn load(
+    /// Today's lists of a pipeline, read where this process has not yet.
+    pub(crate) async fn of(
         &self,
         counters: &dyn Counters,
         scope: &Scope,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Arc<Mutex<Known>>, StoreError> {
         let day = Day::number_of(now);
-        for series in [Series::Platform, Series::Workspace] {
-            let key = (scope.as_str().to_owned(), series);
-            if self.lock().get(&key).is_some_and(|known| known.day == day) {
-                continue;
-            }
-            let Bucket { series: name, start, .. } = bucket(series, now);
-            let window = Window { series: name, from: start, to: start.plus(DAY), width: DAY };
-            let labels = counters.sum(scope, &window).await?.into_keys().collect();
-            self.lock().insert(key, Known { day, labels });
+        let known = locked(&self.0).get(scope.as_str()).cloned();
+        if let Some(known) = known.filter(|known| locked(known).day == day) {
+            return Ok(known);
         }
-        Ok(())
-    }
-
-    /// Begins a batch.
-    pub(crate) fn admitting<'l>(&'l self, pipeline: &'l str, now: Timestamp) -> Admitting<'l> {
-        Admitting { known: self.lock(), pipeline, now, added: Vec::new() }
+        let platforms = list(counters, scope, Series::Platform, now).await?;
+        let workspaces = list(counters, scope, Series::Workspace, now).await?;
+        let known = Arc::new(Mutex::new(Known { day, platforms, workspaces }));
+        locked(&self.0).insert(scope.as_str().to_owned(), Arc::clone(&known));
+        Ok(known)
     }
 }
 
-impl Admitting<'_> {
+async fn list(
+    counters: &dyn Counters,
+    scope: &Scope,
+    series: Series,
+    now: Timestamp,
+) -> Result<HashSet<String, RandomState>, StoreError> {
+    let Bucket { series, start, .. } = bucket(series, now);
+    let window = Window { series, from: start, to: start.plus(DAY), width: DAY };
+    Ok(counters.sum(scope, &window).await?.into_keys().collect())
+}
+
+impl<'l> Admitting<'l> {
+    /// Begins a batch.
+    pub(crate) fn begin(known: &'l Mutex<Known>, now: Timestamp) -> Self {
+        Self { known: locked(known), now, added: Vec::new() }
+    }
+
     /// The label itself where it is kept apart, [`OTHER`] where it is not.
     pub(crate) fn kept<'a>(&mut self, series: Series, label: &'a str) -> &'a str {
-        let Some(known) = self.known.get_mut(&(self.pipeline.to_owned(), series)) else {
-            return OTHER;
+        let labels = match series {
+            Series::Workspace => &mut self.known.workspaces,
+            Series::Platform | Series::Happened | Series::Admitted => &mut self.known.platforms,
         };
-        if known.labels.contains(label) {
+        if labels.contains(label) {
             return label;
         }
-        if known.labels.len() >= most(series) {
+        if labels.len() >= most(series) {
             return OTHER;
         }
-        known.labels.insert(label.to_owned());
+        labels.insert(label.to_owned());
         let (bucket, field) = (bucket(series, self.now), label.to_owned());
         self.added.push(Change::Add { bucket, field, by: 1 });
         label

@@ -16,6 +16,7 @@ use crate::convert::required_time;
 use crate::counting::{FUTURE_MAX, PAST_MAX, REMEMBERED, Series, Sums};
 use crate::error::DOMAIN;
 use crate::evidence::{HEARD, NEWEST_OUTCOME, scope};
+use crate::labels::Admitting;
 
 const BATCH_MAX: usize = 1_000;
 const LATENCY_MAX: Duration = Duration::from_secs(24 * 3_600);
@@ -81,8 +82,8 @@ impl App {
         check_size("outcomes", request.outcomes.len())?;
         let watched = self.of_pipeline(&request.pipeline)?;
         let now = self.clock.now();
-        let loaded = self.labels.load(self.counters.as_ref(), &scope, now).await;
-        loaded.map_err(|error| store_failed(DOMAIN, &error))?;
+        let known = self.labels.of(self.counters.as_ref(), &scope, now).await;
+        let known = known.map_err(|error| store_failed(DOMAIN, &error))?;
         let mut newest = Timestamp::from_millis(i64::MIN);
         let changes = {
             let mut read = Vec::with_capacity(request.outcomes.len());
@@ -90,7 +91,7 @@ impl App {
                 read.push(read_outcome(index, outcome, now)?);
             }
             // Nothing is refused from here on: the lists of labels may be added to.
-            let mut labels = self.labels.admitting(&request.pipeline, now);
+            let mut labels = Admitting::begin(&known, now);
             let mut sums = Sums::of(&watched);
             for (wire, upload) in request.outcomes.iter().zip(read) {
                 newest = newest.max(upload.at);
@@ -109,9 +110,8 @@ impl App {
                 if upload.path == Path::New {
                     sums.admitted(begun, admitted_name(outcome));
                     let platform = labels.kept(Series::Platform, &wire.platform);
-                    sums.labelled(Series::Platform, upload.at, platform, outcome);
                     let workspace = labels.kept(Series::Workspace, &wire.workspace_id);
-                    sums.labelled(Series::Workspace, upload.at, workspace, outcome);
+                    sums.labelled(upload.at, (platform, workspace), outcome);
                 }
             }
             let mut changes = sums.into_changes(now);

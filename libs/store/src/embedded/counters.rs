@@ -53,8 +53,11 @@ impl Counters for EmbeddedStore {
                     (scope, series, start, "")..(scope, series, start.saturating_add(1), "");
                 for entry in counts.range(fields).map_err(failed)? {
                     let (key, count) = entry.map_err(failed)?;
-                    let total: &mut u64 = totals.entry(key.value().3.to_owned()).or_default();
-                    *total = total.saturating_add(count.value());
+                    let field = key.value().3;
+                    match totals.get_mut(field) {
+                        None => drop(totals.insert(field.to_owned(), count.value())),
+                        Some(total) => *total = u64::saturating_add(*total, count.value()),
+                    }
                 }
             }
             Ok(totals)

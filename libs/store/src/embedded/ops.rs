@@ -198,10 +198,19 @@ fn apply(transaction: &WriteTransaction, count: &Count) -> Result<(), StoreError
         let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
         for add in &count.adds {
             let key = (scope, add.series.as_str(), add.start_ms, add.field.as_str());
-            let before = counts.get(key).map_err(failed)?.map_or(0, |it| it.value());
-            counts.insert(key, before.saturating_add(add.by)).map_err(failed)?;
-            let until = kept.entry((add.series.as_str(), add.start_ms)).or_insert(add.until_ms);
-            *until = add.until_ms.max(*until);
+            // One way down the tree for a counter that is there, as nearly all are.
+            let is_known = match counts.get_mut(key).map_err(failed)? {
+                Some(mut known) => {
+                    let total = known.value().saturating_add(add.by);
+                    known.insert(total).map_err(failed)?;
+                    true
+                }
+                None => false,
+            };
+            if !is_known {
+                counts.insert(key, add.by).map_err(failed)?;
+            }
+            keep_bucket(&mut kept, add);
         }
         let mut gauges = transaction.open_table(GAUGES).map_err(failed)?;
         for set in &count.sets {
@@ -218,6 +227,12 @@ fn apply(transaction: &WriteTransaction, count: &Count) -> Result<(), StoreError
         expiry::keep(transaction, item, Timestamp::from_millis(until_ms))?;
     }
     Ok(())
+}
+
+/// Each bucket is kept once, until the latest instant that is asked for.
+fn keep_bucket<'a>(kept: &mut BTreeMap<(&'a str, i64), i64>, add: &'a AddTo) {
+    let until = kept.entry((add.series.as_str(), add.start_ms)).or_insert(add.until_ms);
+    *until = add.until_ms.max(*until);
 }
 
 fn move_hold(transaction: &WriteTransaction, hold: &Hold) -> Result<(), StoreError> {
