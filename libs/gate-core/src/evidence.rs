@@ -44,6 +44,8 @@ pub struct Evidence {
     pub percentage_basis_points: u16,
     /// Days in a row on which GA's criteria were met, and how many the plan asks for.
     pub ga_days: (u32, u32),
+    /// When the announcement of general availability had been delivered to everybody it is for.
+    pub announced: Option<Timestamp>,
     /// How long a drill counts.
     pub drill_valid_for: Duration,
 }

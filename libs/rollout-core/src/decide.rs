@@ -19,6 +19,7 @@ pub use closing::{
     announce_ga, archive, complete_task, declare_ga, note, overdue, sample, sample_is_due,
 };
 pub use going_back::{react, reenter, roll_back, step_done, tick_off};
+pub(crate) use pausing::is_seen_to_end;
 pub use pausing::{kill_switch_engaged, pause, resume};
 
 fn unknown_phase(rollout: &Rollout, phase: &str) -> Refusal {

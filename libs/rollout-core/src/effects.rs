@@ -81,6 +81,8 @@ pub struct Application {
     pub generation: u64,
     /// Orders phases entered: evidence is counted afresh when it rises.
     pub phase_generation: u64,
+    /// The generation in which it last went on: what had fired before is armed anew.
+    pub rearm_generation: u64,
     /// The pipeline.
     pub pipeline: PipelineId,
     /// The plan file, verbatim.
@@ -130,6 +132,7 @@ pub fn pending_application(rollout: &Rollout) -> Option<Application> {
         rollout: rollout.name.clone(),
         generation: rollout.generation,
         phase_generation: rollout.phase_generation.max(1),
+        rearm_generation: rollout.rearm_generation,
         pipeline: plan.pipeline.clone(),
         plan_source: rollout.plan.source.clone(),
         passed_gates: passed_gates(rollout),

@@ -135,6 +135,7 @@ impl Rollouts {
             phase_index: None,
             generation: 1,
             phase_generation: 0,
+            rearm_generation: 0,
             applied_generation: 0,
             exposure: BasisPoints::ZERO,
             phase_entered_at: Timestamp::EPOCH,

@@ -70,6 +70,8 @@ pub struct Rollout {
     pub generation: u64,
     /// The generation in which the phase was entered.
     pub phase_generation: u64,
+    /// The generation in which it last went on: what had fired before is armed anew.
+    pub rearm_generation: u64,
     /// The newest generation that flag and gate have been told of.
     pub applied_generation: u64,
     /// The share that is on by percentage.

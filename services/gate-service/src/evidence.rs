@@ -68,10 +68,7 @@ impl App {
         for (span, age) in wanted.spans {
             let key = SpanKey::from(span);
             if let std::collections::btree_map::Entry::Vacant(entry) = tallies.entry(key) {
-                let counted = self
-                    .counters(watched, &reading, Series::Happened, (span, wanted.whole))
-                    .await?;
-                entry.insert(Tally::from_counters(&counted));
+                entry.insert(self.tally(watched, &reading, (span, wanted.whole)).await?);
             }
             let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             if age_ms > 0 && !ripe.contains_key(&(key, age_ms)) {
@@ -103,6 +100,7 @@ impl App {
             answers,
             percentage_basis_points: u16::try_from(watched.share.0).unwrap_or(0),
             ga_days: (watched.consecutive_days(), plan.ga.consecutive_days),
+            announced: None,
             drill_valid_for: plan.kill_switch.drill_valid_for,
         };
         Ok(Gathered { evidence, evaluated: time(EVALUATED) })
@@ -147,6 +145,24 @@ impl App {
             }
         }
         Ok(totals)
+    }
+
+    /// What happened over a window.
+    async fn tally(
+        &self,
+        watched: &Watched,
+        reading: &Reading<'_>,
+        span: (WindowSpan, bool),
+    ) -> Result<Tally, Fault> {
+        let Reading { scope, late_reports, now } = *reading;
+        let reach = reaches(watched, Series::Happened, span, Duration::ZERO, now);
+        let mut tally = Tally::default();
+        for window in &reach.added {
+            let at = (late_reports, now);
+            let summed = self.settled.tally(self.counters.as_ref(), scope, window, at).await;
+            tally.absorb(&summed.map_err(|error| store_failed(DOMAIN, &error))?);
+        }
+        Ok(tally)
     }
 
     async fn ripe(

@@ -64,9 +64,10 @@ fn look(observation: Observation, evidence: &Evidence, now: Timestamp) -> Seen {
                 have => (false, format!("met on {have} days in a row so far"), value),
             }
         }
-        Observation::CommunicationDelivered => {
-            (false, "deliveries are not reported to the gate service".to_owned(), String::new())
-        }
+        Observation::CommunicationDelivered => match evidence.announced {
+            Some(at) => (true, "delivered to everybody it is for".to_owned(), at.to_string()),
+            None => (false, "not delivered to everybody it is for yet".to_owned(), String::new()),
+        },
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pausing takes one person and a reason; going on takes evidence.
 
-use plan::Plan;
+use plan::{Plan, TriggerCondition};
 use vocab::{Actor, Role};
 
 use crate::decide::check_evidence_link;
@@ -82,8 +82,9 @@ pub fn resume(
         check_evidence_link(evidence)?;
     }
     let plan = &rollout.plan.plan;
+    let seen = rollout.firing.iter().filter(|trigger| is_seen_to_end(plan, trigger)).cloned();
     let (overridden, firing): (Vec<_>, Vec<_>) =
-        rollout.firing.iter().cloned().partition(|trigger| may_override(plan, trigger, actor));
+        seen.partition(|trigger| may_override(plan, trigger, actor));
     let mut missing: Vec<_> =
         firing.into_iter().map(|trigger| still_firing(plan, trigger)).collect();
     missing.extend(missing_steps(rollout));
@@ -99,6 +100,16 @@ pub fn resume(
         evidence: evidence.to_owned(),
         overridden,
     }])
+}
+
+/// Whether the system sees when it is over: an incident is resolved, a breaker recovers. Of a number
+/// that went wrong it does not: while everything waits there are no numbers, and a person must show
+/// that the cause is gone. Going on arms such a trigger anew.
+pub(crate) fn is_seen_to_end(plan: &Plan, trigger: &str) -> bool {
+    let found = plan.triggers.iter().find(|one| one.id.as_str() == trigger);
+    found.is_none_or(|trigger| {
+        trigger.resume_observed || matches!(trigger.condition, TriggerCondition::Incident { .. })
+    })
 }
 
 fn may_override(plan: &Plan, trigger: &str, actor: &Actor) -> bool {

@@ -3,6 +3,7 @@
 use plan::TriggerAction;
 use vocab::{BasisPoints, Timestamp};
 
+use crate::decide::is_seen_to_end;
 use crate::event::Event;
 use crate::rollback::{DoneStep, Rollback};
 use crate::rollout::{Pause, Rollout, State};
@@ -26,6 +27,9 @@ impl Rollout {
         self.generation += 1;
         self.state = State::Running;
         self.pause = None;
+        let plan = &self.plan.plan;
+        self.firing.retain(|trigger| is_seen_to_end(plan, trigger)); // The others are armed anew.
+        self.rearm_generation = self.generation;
         self.start_clock(now);
     }
 

@@ -220,8 +220,8 @@ fn a_person_rolls_back_as_triggers_do_and_repeating_it_changes_nothing() {
 
 #[test]
 fn a_trigger_that_fires_on_keeps_the_rollout_paused_unless_the_plan_lets_somebody_override_it() {
-    entered("P2").and(trigger(PAUSES, true)).when(resumed_on_evidence).refused(
-        "the rollout cannot be resumed yet: error-rate-over-10 fires on, and nobody may override it",
+    entered("P2").and(trigger(PAUSES_ALL, true)).when(resumed_on_evidence).refused(
+        "the rollout cannot be resumed yet: breaker-open-over-5m fires on, and nobody may override it",
     );
     entered("P2").and(trigger("p1-incident", true)).when(resumed_on_evidence).refused(
         "the rollout cannot be resumed yet: p1-incident fires on: only sre_lead may override it",
@@ -230,7 +230,8 @@ fn a_trigger_that_fires_on_keeps_the_rollout_paused_unless_the_plan_lets_somebod
 
 #[test]
 fn going_on_after_a_trigger_takes_evidence_but_where_the_system_sees_the_recovery() {
-    let calm = entered("P2").and(trigger(PAUSES, true)).and(trigger(PAUSES, false));
+    // While everything waits there are no numbers: that it is over is for a person to show.
+    let calm = entered("P2").and(trigger(PAUSES, true));
     calm.clone().when(resumed).refused(
         "the rollout cannot be resumed yet: evidence, a link, that the resume criterion is met: \
          Root cause fixed",
@@ -238,7 +239,10 @@ fn going_on_after_a_trigger_takes_evidence_but_where_the_system_sees_the_recover
     calm.clone().when(|_| Command::Resume { evidence: "trust me" }).refused(
         "`trust me` is no evidence: expected an http or https address of at most 2,000 characters",
     );
-    calm.when(resumed_on_evidence).then();
+    let on = calm.when(resumed_on_evidence).then();
+    assert!(on.rollout().firing.is_empty() && on.rollout().rearm_generation > 0);
+    let again = on.when(trigger(PAUSES, true)).then();
+    assert_eq!(again.rollout().state, State::Paused, "it is armed anew");
     let closed = entered("P2").and(trigger(PAUSES_ALL, true)).and(trigger(PAUSES_ALL, false));
     closed.when(resumed).then();
 }
