@@ -19,7 +19,7 @@ use crate::Error;
 use crate::measure::{self, Samples};
 use crate::process::Server;
 
-const TURNS: usize = 15;
+const TURNS: usize = 301; // Of less than a millisecond each.
 const FEW: u64 = 1_000;
 const MANY: u64 = 100_000_000;
 const HOURS: u64 = 7 * 24;
