@@ -96,6 +96,7 @@ async fn a_report_of_another_gate_or_another_stay_in_the_phase_is_stale() {
         passed_gates: Vec::new(),
         phase_generation: now.generation + 7,
         percentage_basis_points: 0,
+        ..Default::default()
     };
     house.gates().apply_gate_plan(ask(BOB, later)).await.expect("a newer generation is applied");
     let other = judged(&house, GATE_0, false).await.digest;

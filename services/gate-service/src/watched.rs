@@ -9,6 +9,7 @@ use gate_core::{Day, Sighted, State as Stands, Verdict, consecutive_days};
 use plan::{
     Criterion, Judged, Metric, Plan, PromQuery, Quantity, TriggerCondition, Unit, WindowSpan,
 };
+use service_kit::wire::time_of;
 use vocab::{Role, Timestamp};
 
 use crate::error::Refusal;
@@ -26,6 +27,10 @@ pub(crate) struct Watched {
     pub(crate) phase_id: String,
     pub(crate) start_time: Timestamp,
     pub(crate) passed_gates: BTreeSet<String>,
+    /// The generation in which the rollout last went on.
+    pub(crate) rearm_generation: i64,
+    /// When the announcement of general availability had been delivered.
+    pub(crate) announced: Option<Timestamp>,
     /// The share the flag stands at, and since when.
     pub(crate) share: (i32, Timestamp),
     pub(crate) sighted: Sighted,
@@ -168,7 +173,7 @@ impl Watched {
             }
             Some(_) | None => Arc::new(Reading::of(&applied.plan_source)?),
         };
-        let start_time = service_kit::wire::time_of(applied.start_time.as_ref());
+        let start_time = time_of(applied.start_time.as_ref());
         let fresh = || Self {
             rollout: applied.rollout.clone(),
             reading: Arc::clone(&reading),
@@ -177,6 +182,8 @@ impl Watched {
             phase_id: String::new(),
             start_time,
             passed_gates: BTreeSet::new(),
+            rearm_generation: applied.rearm_generation,
+            announced: None,
             share: (0, start_time),
             sighted: Sighted::default(),
             attestations: BTreeMap::new(),
@@ -194,6 +201,12 @@ impl Watched {
             // An incident that has fired does not fire again because the phase is another.
             watched.standings.retain(|name, _| name.contains("/incidents/"));
         }
+        if watched.rearm_generation < applied.rearm_generation {
+            // A rate cannot fall while nobody is on the path: what fired must be able to again.
+            watched.standings.retain(|name, _| name.contains("/incidents/"));
+        }
+        watched.rearm_generation = applied.rearm_generation;
+        watched.announced = applied.announce_time.as_ref().map(|time| time_of(Some(time)));
         watched.reading = reading;
         watched.generation = u64::try_from(applied.generation).unwrap_or(0);
         watched.phase_generation = phase_generation;

@@ -41,6 +41,8 @@ impl App {
             passed_gates: application.passed_gates.clone(),
             phase_generation: signed(application.phase_generation),
             percentage_basis_points: flag.map_or(0, |flag| flag.exposure.get().into()),
+            rearm_generation: signed(application.rearm_generation),
+            announce_time: None,
         };
         GateServiceClient::new(self.gate.clone()).apply_gate_plan(request).await.map(drop)
     }

@@ -119,9 +119,9 @@ impl Site {
             generation,
             phase_id: phase.to_owned(),
             start_time: Some(wire_time(self.clock.now())),
-            passed_gates: Vec::new(),
             phase_generation: generation,
             percentage_basis_points: share,
+            ..Default::default()
         };
         self.gates.clone().apply_gate_plan(request).await.expect("the phase is applied");
     }

@@ -188,3 +188,27 @@ async fn watching_goes_on_where_the_replica_that_watched_is_gone() {
     .await;
     next(&mut events, |event| fired(event) && event.trigger.ends_with("INC-2")).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_had_fired_is_armed_anew_where_a_rollout_goes_on_and_an_incident_is_not() {
+    let site = Site::new().await;
+    site.enter("P1", 1, 0, &plan(&[])).await;
+    let mut events = site.watch(0).await;
+    site.send("p1", vec![incident("INC-1", Incident::P1, State::Declared)]).await;
+    site.uploads("burst", 10, 90).await;
+    next(&mut events, |event| fired(event) && event.trigger.ends_with("INC-1")).await;
+    next(&mut events, |event| fired(event) && event.trigger == OVER_10).await;
+    let resumed = pb::ApplyGatePlanRequest {
+        rollout: ROLLOUT.to_owned(),
+        plan_source: plan(&[]).into_bytes(),
+        generation: 2,
+        phase_id: "P1".to_owned(),
+        start_time: Some(service_kit::wire::wire_time(site.clock.now())),
+        phase_generation: 1,
+        rearm_generation: 2,
+        ..Default::default()
+    };
+    site.gates.clone().apply_gate_plan(resumed).await.expect("it goes on");
+    let (_, again) = next(&mut events, fired).await;
+    assert_eq!(again.trigger, OVER_10, "the rate is as bad as it was: {again:?}");
+}

@@ -83,7 +83,7 @@ pub(super) async fn apply(channel: Channel, start: vocab::Timestamp) -> Result<(
         start_time: Some(wire_time(start)),
         phase_generation: 1,
         percentage_basis_points: 10_000,
-        passed_gates: Vec::new(),
+        ..Default::default()
     };
     let applied = GateServiceClient::new(channel).apply_gate_plan(request).await?.into_inner();
     if applied.pipeline == PIPELINE { Ok(()) } else { Err("another pipeline".into()) }
