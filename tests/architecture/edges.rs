@@ -44,6 +44,7 @@ const TABLE: &[Rule] = &[
     rule("killswitch-core", CORE),
     rule("comms-core", CORE),
     rule("rollout-core", CORE),
+    rule("rehearsal", CORES_AND_WORDS), // A rollout of nothing but decisions.
     rule("contracts", &[]),
     rule("flag-wire", &["contracts", "flag-core", "plan", "vocab"]),
     rule("store", &["vocab"]),

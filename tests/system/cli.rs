@@ -23,6 +23,9 @@ fn every_verb_has_help() {
         &["rollout", "attest", "--help"],
         &["rollout", "approve", "--help"],
         &["rollout", "advance", "--help"],
+        &["rollout", "dossier", "--help"],
+        &["advise", "--help"],
+        &["rehearse", "--help"],
         &["flag", "get", "--help"],
         &["flag", "set", "--help"],
         &["flag", "evaluate", "--help"],
@@ -106,4 +109,36 @@ fn a_service_with_a_misspelt_or_forbidden_setting_ends_with_64_or_1_and_says_whi
     let mut command = Command::new(test_kit::binary("gate-service", "gate-service"));
     let output = command.arg("--print-settings").output().unwrap();
     assert!(text(&output.stdout).contains("# Where to listen."));
+}
+
+#[test]
+fn a_rehearsal_ends_by_what_its_scenario_expects() {
+    // Given a scenario of the repository, and the same with something expected that does not come
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let path = root.join("deploy/scenarios/p1-incident.toml");
+    let scenario = fs::read_to_string(&path).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let disappointed = directory.path().join("disappointed.toml");
+    fs::write(&disappointed, scenario.replace("pauses = 1", "pauses = 2")).unwrap();
+    let rehearse = |path: &std::path::Path, more: &[&str]| {
+        let arguments = ["rehearse", "--scenario", path.to_str().unwrap(), "--seed", "7"];
+        run(&[&arguments[..], more].concat())
+    };
+    // When, Then
+    let (code, out, err) = rehearse(&path, &[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("paused: P1 incident declared"), "{out}");
+    assert!(out.ends_with("everything the scenario expects came\n"), "{out}");
+    assert_eq!(rehearse(&path, &[]).1, out, "the same seed gives the same bytes");
+    let (code, _, err) = rehearse(&disappointed, &[]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("pauses: expected 2, found 1"), "{err}");
+    let (code, out, _) = rehearse(&path, &["--output", "json"]);
+    assert_eq!(code, Some(0));
+    for line in out.lines() {
+        let _json: serde_json::Value = serde_json::from_str(line).unwrap();
+    }
+    let (code, _, err) = rehearse(&directory.path().join("none.toml"), &[]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("none.toml"), "{err}");
 }

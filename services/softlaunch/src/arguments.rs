@@ -5,6 +5,7 @@ mod doctor;
 mod flag;
 mod gate;
 mod kill;
+mod rehearse;
 mod rollout;
 mod store;
 
@@ -17,6 +18,7 @@ pub(crate) use doctor::DoctorArguments;
 pub(crate) use flag::{About, Documents, FlagForm, FlagVerb, Given, Workspaces};
 pub(crate) use gate::{BacktestArguments, GateVerb};
 pub(crate) use kill::{KillScope, KillVerb};
+pub(crate) use rehearse::RehearseArguments;
 pub(crate) use rollout::{AdviseArguments, PlanVerb, RolloutId, RolloutVerb};
 pub(crate) use store::{StoreAt, StoreVerb};
 
@@ -72,6 +74,9 @@ pub(crate) enum Verb {
     Rollout(RolloutVerb),
     /// Names the row of the plan's decision matrix that applies: pause, or roll back.
     Advise(AdviseArguments),
+    /// Plays a whole plan on virtual time, with simulated workers and people: forty days in seconds.
+    /// Exit code 1 where what the scenario expects does not come.
+    Rehearse(RehearseArguments),
     /// Shows, changes and evaluates flags.
     #[command(subcommand)]
     Flag(FlagVerb),

@@ -43,6 +43,7 @@ pub async fn run(line: CommandLine) -> ExitCode {
         Verb::Plan(_)
         | Verb::Rollout(_)
         | Verb::Advise(_)
+        | Verb::Rehearse(_)
         | Verb::Flag(_)
         | Verb::Gate(_)
         | Verb::Kill(_)
@@ -75,6 +76,7 @@ fn default_filter(verb: &Verb) -> String {
         Verb::Plan(_)
         | Verb::Rollout(_)
         | Verb::Advise(_)
+        | Verb::Rehearse(_)
         | Verb::Flag(_)
         | Verb::Gate(_)
         | Verb::Kill(_)
@@ -96,6 +98,7 @@ async fn dispatch(line: CommandLine, metrics_page: Option<SocketAddr>) -> Result
             .map_err(|error| Failure::refused(error.to_string())),
         Verb::Plan(verb) => verbs::plan::run(verb, &connection()?, output).await,
         Verb::Advise(arguments) => verbs::rollout::advise(arguments, &connection()?, output).await,
+        Verb::Rehearse(arguments) => verbs::rehearse::run(arguments, output),
         Verb::Rollout(verb) => verbs::rollout::run(verb, &connection()?, output).await,
         Verb::Flag(verb) => verbs::flag::run(verb, &connection()?, output).await,
         Verb::Gate(verb) => verbs::gate::run(verb, &connection()?, output).await,

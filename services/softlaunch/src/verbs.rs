@@ -7,6 +7,7 @@ pub(crate) mod flag;
 pub(crate) mod gate;
 pub(crate) mod kill;
 pub(crate) mod plan;
+pub(crate) mod rehearse;
 pub(crate) mod rollout;
 pub(crate) mod store;
 
