@@ -7,6 +7,7 @@ mod advancing;
 mod approving;
 mod attesting;
 mod flags;
+mod flags_exposed;
 mod going_back;
 mod journey;
 mod kills;

@@ -140,7 +140,7 @@ impl App {
         role: Role,
         blast_radius: &str,
     ) -> Result<pb::Rollout, Fault> {
-        self.find(name)?;
+        let rollout = self.find(name)?;
         let seen = self.kept(name, digest).await?;
         let fresh = match self.judge(name, &seen.gate_id, true).await {
             Ok(fresh) => fresh,
@@ -149,9 +149,21 @@ impl App {
             Err(fault) => return Err(fault),
         };
         let actor = given.command.actor.clone();
-        let decide =
-            |rollout: &Rollout, _now| approve(rollout, &actor, &role, &seen, &fresh, blast_radius);
-        self.change(given, name, decide).await
+        let decide = |blast_radius: &str| {
+            let (actor, role, seen) = (actor.clone(), role.clone(), seen.clone());
+            let (fresh, blast_radius) = (fresh.clone(), blast_radius.to_owned());
+            move |rollout: &Rollout, _now| {
+                approve(rollout, &actor, &role, &seen, &fresh, &blast_radius)
+            }
+        };
+        if given.validate_only {
+            return self.change(given, name, decide(blast_radius)).await;
+        }
+        if !self.would_change(&given, name, decide(blast_radius)) {
+            return self.change(given, name, unless_it_moved(&rollout, decide(blast_radius))).await;
+        }
+        let blast_radius = self.blast_radius(&rollout, blast_radius).await?;
+        self.change(given, name, decide(&blast_radius)).await
     }
 
     pub(crate) async fn advance(

@@ -9,6 +9,7 @@ mod capturing;
 mod convert;
 mod effects;
 mod error;
+mod exposing;
 mod following;
 mod passing;
 mod reports;

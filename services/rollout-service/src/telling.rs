@@ -2,7 +2,7 @@
 //! plan says about it.
 
 use contracts::flag::flag_service_client::FlagServiceClient;
-use contracts::flag::{ApplyRolloutStepRequest, FlagDefinition, UploadLimits};
+use contracts::flag::{ApplyRolloutStepRequest, UploadLimits};
 use contracts::gate::ApplyGatePlanRequest;
 use contracts::gate::gate_service_client::GateServiceClient;
 use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
@@ -17,7 +17,7 @@ use tonic::Status;
 use vocab::PipelineId;
 
 use crate::app::App;
-use crate::convert::wire_exclusion;
+use crate::exposing::definition;
 
 const REASON_LENGTH_MAX: usize = 1_000; // Of a kill's reason, in characters.
 
@@ -49,23 +49,13 @@ impl App {
 
     async fn tell_flag(&self, application: &Application) -> Result<(), Status> {
         let Some(flag) = &application.flag else { return Ok(()) };
-        let listed = |patterns: &[vocab::Pattern]| {
-            patterns.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
         let per_day = flag.limits.uploads_per_day.unwrap_or(0);
         let request = ApplyRolloutStepRequest {
             name: format!("flags/{}", flag.flag),
             rollout: application.rollout.clone(),
             generation: signed(application.generation),
             phase_id: flag.phase.to_string(),
-            definition: Some(FlagDefinition {
-                enabled: flag.form.enabled,
-                allowlist: listed(&flag.form.allowlist),
-                denylist: listed(&flag.form.denylist),
-                percentage_basis_points: flag.exposure.get().into(),
-                exclusions: flag.form.exclude.iter().map(wire_exclusion).collect(),
-                ..FlagDefinition::default()
-            }),
+            definition: Some(definition(&flag.form, flag.exposure)),
             limits: Some(UploadLimits {
                 uploads_per_day_count: i32::try_from(per_day).unwrap_or(i32::MAX),
                 file_size_max_bytes: signed(flag.limits.file_size_max_bytes),
