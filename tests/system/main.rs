@@ -4,6 +4,7 @@ mod allinone;
 mod audit;
 mod cli;
 mod doctor;
+mod gate;
 mod journey;
 mod kill;
 mod otlp;

@@ -129,10 +129,10 @@ fn show_metrics(values: &pb::ListMetricsResponse, output: Output) -> Result<(), 
             (Some(low), Some(high)) => format!("{:.2}% to {:.2}%", percent(low), percent(high)),
             _ => String::new(),
         };
-        let value = match metric.reason_code() {
-            pb::Reason::Unspecified => metric.value.clone(),
-            nothing => format!("{} {}", metric.value, short(nothing.as_str_name())),
-        };
+        let is_there = metric.reason_code() == pb::Reason::Unspecified;
+        let nothing =
+            if is_there { String::new() } else { short(metric.reason_code().as_str_name()) };
+        let value = format!("{} {nothing}", metric.value);
         table.add_row([
             metric.metric.clone(),
             of.join(" "),

@@ -117,7 +117,7 @@ fn show(phase: &str, start: Timestamp, entries: &[(Timestamp, Entry)], changes: 
     say(format!("{phase} on {count} records, {start} to {last}:"));
     let mut told = table(["When", "What", "Now", "Found", "Why"]);
     let mut passed: BTreeMap<&str, (Option<Timestamp>, Verdict)> = BTreeMap::new();
-    let mut fired: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
+    let mut fired: BTreeMap<&str, (Vec<Timestamp>, usize)> = BTreeMap::new();
     for change in changes {
         let at = change.at.to_string();
         let row = match &change.what {
@@ -132,9 +132,11 @@ fn show(phase: &str, start: Timestamp, entries: &[(Timestamp, Entry)], changes: 
                 [at, id.clone(), now, result.value.clone(), result.reason.clone()]
             }
             What::Trigger { id, to, value, reason, .. } => {
-                let times = fired.entry(id).or_default();
-                if *to == State::Fired {
-                    times.push(change.at);
+                let (times, warnings) = fired.entry(id).or_default();
+                match to {
+                    State::Fired => times.push(change.at),
+                    State::Warned => *warnings += 1,
+                    State::Clear | State::Pending(_) => {}
                 }
                 [at, id.clone(), state(*to).to_owned(), value.clone(), reason.clone()]
             }
@@ -147,10 +149,11 @@ fn show(phase: &str, start: Timestamp, entries: &[(Timestamp, Entry)], changes: 
         let first = first.map_or_else(|| "never passed".to_owned(), |at| format!("passed {at}"));
         summary.add_row([id.to_owned(), first, verdict(now).to_owned()]);
     }
-    for (id, times) in fired {
-        let first =
-            times.first().map_or_else(|| "never fired".to_owned(), |at| format!("fired {at}"));
-        summary.add_row([id.to_owned(), first, format!("fired {} times", times.len())]);
+    for (id, (times, warnings)) in fired {
+        let first = times.first().map(|at| format!("fired {at}"));
+        let first = first.unwrap_or_else(|| "never fired".to_owned());
+        let often = format!("fired {} times, warned {warnings} times", times.len());
+        summary.add_row([id.to_owned(), first, often]);
     }
     say(summary);
 }
