@@ -104,7 +104,8 @@ async fn told(house: &House) -> Vec<String> {
             Kind::RolloutCreated(_) => told.push("RolloutCreated".to_owned()),
             Kind::PhaseEntered(entered) => told.push(format!("PhaseEntered {}", entered.phase_id)),
             Kind::GateApproved(approved) => told.push(format!("GateApproved {}", approved.role)),
-            Kind::PlanApproved(_) | Kind::GenerationApplied(_) => {}
+            // The breaker that the evidence opened is above a threshold: told, and nothing more.
+            Kind::PlanApproved(_) | Kind::GenerationApplied(_) | Kind::TriggerSeen(_) => {}
             other => panic!("nobody did that: {other:?}"),
         }
     }
