@@ -105,7 +105,11 @@ async fn told(house: &House) -> Vec<String> {
             Kind::PhaseEntered(entered) => told.push(format!("PhaseEntered {}", entered.phase_id)),
             Kind::GateApproved(approved) => told.push(format!("GateApproved {}", approved.role)),
             // The breaker that the evidence opened is above a threshold: told, and nothing more.
-            Kind::PlanApproved(_) | Kind::GenerationApplied(_) | Kind::TriggerSeen(_) => {}
+            Kind::PlanApproved(_)
+            | Kind::GenerationApplied(_)
+            | Kind::TriggerSeen(_)
+            | Kind::HoldBroken(_)
+            | Kind::MetricsSampled(_) => {}
             other => panic!("nobody did that: {other:?}"),
         }
     }
