@@ -109,6 +109,7 @@ async fn told(house: &House) -> Vec<String> {
             | Kind::GenerationApplied(_)
             | Kind::TriggerSeen(_)
             | Kind::HoldBroken(_)
+            | Kind::HoldMended(_)
             | Kind::MetricsSampled(_) => {}
             other => panic!("nobody did that: {other:?}"),
         }
