@@ -44,8 +44,8 @@ pub use phase::{
 pub use problem::{Problem, Severity};
 pub use quantity::{Comparison, Metric, Quantity, Requirement, Unit};
 pub use response::{
-    Growth, IncidentKind, KillSwitchRules, MatrixRow, OnStale, RollbackStep, SYSTEM_STEPS, Signal, Threshold,
-    Timing, Trigger, TriggerAction, TriggerCondition, Watching,
+    Growth, IncidentKind, KillSwitchRules, MatrixRow, OnStale, RollbackStep, SYSTEM_STEPS, Signal,
+    Threshold, Timing, Trigger, TriggerAction, TriggerCondition, Watching,
 };
 pub use schema::schema;
 pub use whole::{Plan, RoleTitle};

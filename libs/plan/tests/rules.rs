@@ -246,7 +246,7 @@ fn ids_are_given_once() {
         ("- id: latency-increase", "- id: error-rate-spike"),
         ("- id: p1-incident", "- id: data-integrity-issue"),
         ("- { id: re-ramp,", "- { id: fix-and-verify,"),
-        ("- { id: data-at-risk,", "- { id: client-impact,"),
+        ("- id: data-at-risk", "- id: client-impact"),
         ("- id: collect-feedback", "- id: monitor-closely"),
         ("- staging->failed", "- received->validating"),
         ("- { role: on_call,", "- { role: support,"),
