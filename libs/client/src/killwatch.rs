@@ -1,11 +1,9 @@
 //! The kill switch as one process knows it, kept current by a stream that it acknowledges.
 
-mod backoff;
 mod convert;
 mod held;
 mod lease;
 mod reading;
-mod saver;
 mod state_file;
 mod stream;
 

@@ -20,9 +20,12 @@
 //! it reports is counted once, however often it has to be sent.
 
 mod admission;
+mod backoff;
 mod clock;
 mod killwatch;
 mod reporter;
+mod saver;
+mod sealed;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -10,9 +10,9 @@ use killswitch_core::View;
 use super::convert::{engaged, reopening, signed, unsigned, wire_scope};
 use super::lease::Trust;
 use super::reading::Known;
-use super::saver::Saver;
 use super::state_file::{self, State};
 use super::{Remembered, WatchOptions};
+use crate::saver::{Saver, Saving};
 
 /// The state of a process, and who keeps it.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Held {
     trust_max: Option<Duration>,
     generation: u64,
     path: Option<PathBuf>,
-    saver: Option<Saver>,
+    saver: Option<Saver<State>>,
 }
 
 impl Held {
@@ -54,7 +54,11 @@ impl Held {
 
     /// Begins to keep what is heard. Must be called inside a runtime.
     pub(super) fn keep(&mut self) {
-        self.saver = self.path.take().map(Saver::start);
+        let saving = Saving {
+            save: state_file::save,
+            complaint: "cannot keep the kill switches: no epoch is acknowledged",
+        };
+        self.saver = self.path.take().map(|path| Saver::start(path, saving));
     }
 
     pub(super) fn known(&self) -> Known {

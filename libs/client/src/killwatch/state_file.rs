@@ -1,22 +1,21 @@
 //! The highest state a process has held, on disk: what a restart holds against an older one.
 //!
-//! A line that names the format, the SHA-256 of what follows, and a `KillState`.
+//! A sealed `KillState`.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use contracts::killswitch as pb;
 use killswitch_core::Engaged;
 use prost::Message as _;
-use sha2::{Digest as _, Sha256};
 
 use super::convert::{engaged, signed, unsigned, wire_engaged};
+use crate::sealed::{self, Damaged, Format};
 
-const MAGIC: &[u8] = b"softlaunch-kill-state 1\n";
-const DIGEST_LEN: usize = 32;
-const SIZE_MAX_BYTES: u64 = 16 * 1024 * 1024; // Far above what a message can carry.
+const FORMAT: Format = Format {
+    magic: "softlaunch-kill-state 1\n",
+    size_max_bytes: 16 * 1024 * 1024, // Far above what a message can carry.
+};
 
 /// What is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,30 +24,11 @@ pub(super) struct State {
     pub(super) engaged: Vec<Engaged>,
 }
 
-/// A file is there and does not say what it held.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Damaged(String);
-
 /// Reads the file; `None` where there is none.
 pub(super) fn load(path: &Path) -> Result<Option<State>, Damaged> {
-    let damaged = |why: String| Damaged(format!("{}: {why}", path.display()));
-    let size = match fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(damaged(error.to_string())),
-    };
-    if size > SIZE_MAX_BYTES {
-        return Err(damaged(format!("{size} bytes are more than were ever written")));
-    }
-    let bytes = fs::read(path).map_err(|error| damaged(error.to_string()))?;
-    let parts = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split_at_checked(DIGEST_LEN));
-    let (digest, payload) =
-        parts.ok_or_else(|| damaged("it does not begin as it should".into()))?;
-    if Sha256::digest(payload).as_slice() != digest {
-        return Err(damaged("its digest does not match".into()));
-    }
-    let wire = pb::KillState::decode(payload).map_err(|error| damaged(error.to_string()))?;
+    let Some(payload) = FORMAT.load(path)? else { return Ok(None) };
+    let wire = pb::KillState::decode(payload.as_slice());
+    let wire = wire.map_err(|error| Damaged::at(path, &error))?;
     let engaged = wire.engaged.iter().map(engaged).collect();
     Ok(Some(State { epoch: unsigned(wire.epoch), engaged }))
 }
@@ -57,10 +37,7 @@ pub(super) fn load(path: &Path) -> Result<Option<State>, Damaged> {
 /// is left as it is, and at the same epoch what either of the two stops stays stopped: a process
 /// that is being replaced may still run beside its successor.
 pub(super) fn save(path: &Path, state: &State) -> io::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    let lock = File::create(beside(path, ".lock"))?;
-    lock.lock()?;
+    let _locked = sealed::lock(path)?;
     let mut state = state.clone();
     // What a damaged file held is not known: it is replaced.
     if let Ok(Some(kept)) = load(path) {
@@ -73,33 +50,20 @@ pub(super) fn save(path: &Path, state: &State) -> io::Result<()> {
             state.engaged.extend(more);
         }
     }
-    let temporary = beside(path, ".new");
-    let mut file = File::create(&temporary)?;
-    file.write_all(&encode(&state))?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    File::open(dir)?.sync_all()
-}
-
-fn encode(state: &State) -> Vec<u8> {
     let engaged = state.engaged.iter().map(wire_engaged).collect();
     let wire = pb::KillState { epoch: signed(state.epoch), engaged, ..pb::KillState::default() };
-    let payload = wire.encode_to_vec();
-    [MAGIC, Sha256::digest(&payload).as_slice(), &payload].concat()
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(ending);
-    PathBuf::from(name)
+    FORMAT.store(path, &wire.encode_to_vec())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use killswitch_core::Scope;
     use vocab::{Pattern, PhaseId, PipelineId};
 
     use super::*;
+    use crate::sealed::beside;
 
     fn state(epoch: u64, scopes: impl IntoIterator<Item = Scope>) -> State {
         let engaged = scopes.into_iter().map(|scope| Engaged { scope, epoch }).collect();

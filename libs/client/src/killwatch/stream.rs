@@ -13,11 +13,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use tonic::transport::Endpoint;
 
-use super::backoff::{Backoff, draw};
 use super::convert::signed;
 use super::held::Held;
 use super::lease::Renewals;
 use super::{KillWatch, WatchOptions};
+use crate::backoff::{Backoff, draw};
 
 const OUTGOING_MAX: usize = 16; // A service that reads nothing any more is found out here, too.
 const OPENING_MAX: Duration = Duration::from_secs(5); // Until a stream is open.

@@ -8,27 +8,27 @@ const DELAY_MAX: Duration = Duration::from_secs(2);
 /// Delays that double, and of which a part is drawn: workers that lost the service together do
 /// not come back together.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     delay: Duration,
 }
 
 impl Backoff {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { delay: DELAY_FIRST }
     }
 
     /// Begins anew after a word.
-    pub(super) const fn reset(&mut self) {
+    pub(crate) const fn reset(&mut self) {
         self.delay = DELAY_FIRST;
     }
 
     /// Whether nothing has failed since the last word.
-    pub(super) fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.delay == DELAY_FIRST
     }
 
     /// The next delay: between half of the full one and all of it.
-    pub(super) fn next(&mut self, drawn: u64) -> Duration {
+    pub(crate) fn next(&mut self, drawn: u64) -> Duration {
         let full = self.delay;
         self.delay = (full * 2).min(DELAY_MAX);
         let share = u32::try_from(drawn % 1_000).unwrap_or(0);
@@ -37,7 +37,7 @@ impl Backoff {
 }
 
 /// A number nobody can guess.
-pub(super) fn draw() -> u64 {
+pub(crate) fn draw() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().1
 }
 
