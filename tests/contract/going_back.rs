@@ -1,5 +1,8 @@
 //! Rollbacks, and the papers of a rollout, over real sockets: every command in the wrong state.
 
+use contracts::gate as gate_pb;
+use contracts::gate::incident;
+use contracts::gate::signal::Kind;
 use contracts::rollout as pb;
 use contracts::rollout::matrix_row::Advice;
 use contracts::rollout::rollout::State;
@@ -9,7 +12,8 @@ use tonic::Code;
 
 use crate::refusal::{refused, refused_field};
 use crate::story::{
-    ADA, BOB, EVE, PIA, PLAN, PLAN_VERSION, ROLLOUT, SAM, created, rollout, started,
+    ADA, BOB, EVE, PIA, PLAN, PLAN_VERSION, ROLLOUT, SAM, created, rollout, signal, signals,
+    started,
 };
 
 const fn held(reason: &str) -> (Code, &str) {
@@ -280,4 +284,51 @@ async fn the_timeline_tells_who_did_what_and_can_be_added_to() {
         ("sam", "the dashboard looks odd"),
     ];
     assert_eq!(told, wanted.map(|(actor, text)| (actor.to_owned(), text.to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_pauses_its_rollout_until_it_is_resolved() {
+    // Given
+    let house = House::start().await;
+    started(&house).await;
+    let incident = |state: incident::State| {
+        let told = gate_pb::Incident {
+            incident_id: "INC-1".to_owned(),
+            kind: incident::Kind::P1.into(),
+            state: state.into(),
+            title: "uploads vanish".to_owned(),
+            client_facing: true,
+        };
+        let batch = format!("incident-{}", state.as_str_name());
+        signals(&batch, vec![signal(&house, Kind::Incident(told))])
+    };
+    let resume = |etag: String| pb::ResumeRolloutRequest {
+        name: ROLLOUT.to_owned(),
+        reason: "it is over".to_owned(),
+        evidence: LINK.to_owned(),
+        etag,
+        ..Default::default()
+    };
+    // When
+    house.signals().report_signals(ask(BOB, incident(incident::State::Declared))).await.unwrap();
+    // Then
+    let paused = eventually("the rollout to pause", async || {
+        let now = rollout(&house).await;
+        (now.state() == State::Paused).then_some(now)
+    })
+    .await;
+    assert_eq!(paused.firing_triggers, ["p1-incident/incidents/INC-1"]);
+    let mut rollouts = house.rollouts();
+    let early = rollouts.resume_rollout(ask(ADA, resume(paused.etag)));
+    refused(&house, early, held("TRIGGER_STILL_FIRING"), &["p1-incident", "sre_lead"]).await;
+    // When
+    house.signals().report_signals(ask(BOB, incident(incident::State::Resolved))).await.unwrap();
+    // Then
+    let over = eventually("the incident to be over", async || {
+        let now = rollout(&house).await;
+        now.firing_triggers.is_empty().then_some(now)
+    })
+    .await;
+    let resumed = house.rollouts().resume_rollout(ask(ADA, resume(over.etag))).await.unwrap();
+    assert_eq!(resumed.get_ref().state(), State::Running);
 }

@@ -92,49 +92,37 @@ impl World<'_> {
                         self.facts.warned.insert(rule.id.clone());
                     }
                     let evidence = format!("{} {}", observed.value, observed.reason);
-                    moved.push((
-                        rule.subject,
-                        rule.id.clone(),
-                        rule.title.clone(),
-                        fired(after.state),
-                        evidence,
-                    ));
+                    moved.push(Firing {
+                        cursor: 0,           // Set, with the generation, when
+                        phase_generation: 0, // it is answered.
+                        id: rule.id.clone(),
+                        incident: observed.instance.clone(),
+                        kind: match rule.subject {
+                            Subject::Trigger => Watched::Trigger,
+                            Subject::Threshold => Watched::Threshold,
+                            Subject::Advisory => Watched::Advisory,
+                        },
+                        firing: fired(after.state),
+                        title: rule.title.clone(),
+                        evidence: evidence.trim().to_owned(),
+                        at: self.now,
+                    });
                 }
                 self.standings.insert(id, after);
             }
         }
         self.looked_at = Some(self.now);
-        for (subject, id, title, firing, evidence) in moved {
-            self.answer(subject, id, title, firing, evidence.trim().to_owned());
+        for firing in moved {
+            self.answer(firing);
         }
         stirring
     }
 
-    fn answer(
-        &mut self,
-        subject: Subject,
-        id: String,
-        title: String,
-        fires: bool,
-        evidence: String,
-    ) {
+    fn answer(&mut self, mut firing: Firing) {
         self.cursor += 1;
+        firing.cursor = self.cursor;
         let Some(rollout) = self.rollout() else { return };
-        let kind = match subject {
-            Subject::Trigger => Watched::Trigger,
-            Subject::Threshold => Watched::Threshold,
-            Subject::Advisory => Watched::Advisory,
-        };
-        let firing = Firing {
-            cursor: self.cursor,
-            phase_generation: rollout.phase_generation,
-            id,
-            kind,
-            firing: fires,
-            title,
-            evidence,
-            at: self.now,
-        };
+        firing.phase_generation = rollout.phase_generation;
         let events = react(rollout, &firing);
         self.record(&events, "gate");
         let acted =

@@ -11,6 +11,8 @@ pub struct Firing {
     pub phase_generation: u64,
     /// The trigger, threshold or advisory, by its id in the plan.
     pub id: String,
+    /// The incident, where each one fires by itself; empty otherwise.
+    pub incident: String,
     /// Which of the three it is.
     pub kind: Watched,
     /// Whether its condition holds now, or not any more.
@@ -21,6 +23,23 @@ pub struct Firing {
     pub evidence: String,
     /// When.
     pub at: Timestamp,
+}
+
+impl Firing {
+    /// What fires: the trigger's id, with the incident where there is one, e.g.
+    /// `p1-incident/incidents/INC-42`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        if self.incident.is_empty() {
+            return self.id.clone();
+        }
+        format!("{}/incidents/{}", self.id, self.incident)
+    }
+}
+
+/// The trigger's id in the plan, of the name of what fires.
+pub(crate) fn trigger_id(name: &str) -> &str {
+    name.split('/').next().unwrap_or_default()
 }
 
 /// What is watched.

@@ -82,16 +82,27 @@ fn firing(cursor: u64, event: &pb::TriggerEvent) -> Option<Firing> {
     if !fires && before != pb::TriggerState::Fired {
         return None; // A warning, or a condition that has not held for long enough.
     }
+    let (id, incident) = named(&event.trigger);
     Some(Firing {
         cursor,
         phase_generation: u64::try_from(event.phase_generation).unwrap_or(0),
-        id: event.trigger.rsplit('/').next().unwrap_or_default().to_owned(),
+        id,
+        incident,
         kind,
         firing: fires,
         title: event.title.clone(),
         evidence: event.evidence.as_ref().map(evidence).unwrap_or_default(),
         at: time_of(event.occur_time.as_ref()),
     })
+}
+
+/// The id of what is watched, and the incident, of a name like
+/// `rollouts/r/triggers/p1-incident/incidents/INC-42`.
+fn named(name: &str) -> (String, String) {
+    let mut parts = name.split('/').skip(3);
+    let id = parts.next().unwrap_or_default();
+    let incident = parts.nth(1).unwrap_or_default();
+    (id.to_owned(), incident.to_owned())
 }
 
 fn evidence(evidence: &pb::TriggerEvidence) -> String {

@@ -1,8 +1,9 @@
 //! Triggers and rollbacks: whatever lowers exposure, at once and without asking.
 
-use plan::{Plan, Trigger, TriggerAction};
+use plan::{Plan, Trigger, TriggerAction, TriggerCondition};
 use vocab::{Actor, Role};
 
+use crate::advice::{Situation, advise};
 use crate::decide::check_evidence_link;
 use crate::decide::pausing::is_global;
 use crate::event::Event;
@@ -58,6 +59,7 @@ fn react_to_trigger(rollout: &Rollout, firing: &Firing, current: bool) -> Vec<Ev
         return vec![seen(rollout, firing, Outcome::InForce)];
     }
     let mut events = vec![seen(rollout, firing, Outcome::Acted)];
+    events.extend(advised(rollout, trigger));
     events.push(match trigger.action {
         TriggerAction::PausePhase | TriggerAction::GlobalPause => Event::Paused {
             rollout: rollout.name.clone(),
@@ -71,6 +73,16 @@ fn react_to_trigger(rollout: &Rollout, firing: &Firing, current: bool) -> Vec<Ev
         }
     });
     events
+}
+
+/// On an incident the timeline names the row of the decision matrix (D7 §5.4).
+fn advised(rollout: &Rollout, trigger: &Trigger) -> Option<Event> {
+    let TriggerCondition::Incident { kind } = trigger.condition else { return None };
+    let situation = Situation { incident: Some(kind), ..Situation::default() };
+    let row = advise(&rollout.plan.plan, situation)?.row;
+    let word = if row.rollback { "roll back" } else { "pause" };
+    let text = format!("the decision matrix advises: {word}, {} ({})", row.condition, row.id);
+    Some(Event::Noted { rollout: rollout.name.clone(), text })
 }
 
 fn reason(trigger: &Trigger, firing: &Firing) -> String {

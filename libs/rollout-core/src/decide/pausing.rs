@@ -1,12 +1,13 @@
 //! Pausing takes one person and a reason; going on takes evidence.
 
-use plan::{Plan, TriggerCondition};
+use plan::{Plan, Trigger, TriggerCondition};
 use vocab::{Actor, Role};
 
 use crate::decide::check_evidence_link;
 use crate::event::Event;
 use crate::refusal::{Missing, Refusal};
 use crate::rollout::{Rollout, State};
+use crate::trigger::trigger_id;
 
 /// The role of what reports and never decides.
 const WORKER: &str = "worker";
@@ -105,20 +106,25 @@ pub fn resume(
 /// Whether the system sees when it is over: an incident is resolved, a breaker recovers. Of a number
 /// that went wrong it does not: while everything waits there are no numbers, and a person must show
 /// that the cause is gone. Going on arms such a trigger anew.
-pub(crate) fn is_seen_to_end(plan: &Plan, trigger: &str) -> bool {
-    let found = plan.triggers.iter().find(|one| one.id.as_str() == trigger);
+pub(crate) fn is_seen_to_end(plan: &Plan, firing: &str) -> bool {
+    let found = find(plan, firing);
     found.is_none_or(|trigger| {
         trigger.resume_observed || matches!(trigger.condition, TriggerCondition::Incident { .. })
     })
 }
 
-fn may_override(plan: &Plan, trigger: &str, actor: &Actor) -> bool {
-    let found = plan.triggers.iter().find(|one| one.id.as_str() == trigger);
+/// The trigger of what fires.
+fn find<'p>(plan: &'p Plan, firing: &str) -> Option<&'p Trigger> {
+    plan.triggers.iter().find(|one| one.id.as_str() == trigger_id(firing))
+}
+
+fn may_override(plan: &Plan, firing: &str, actor: &Actor) -> bool {
+    let found = find(plan, firing);
     found.is_some_and(|trigger| trigger.override_roles.iter().any(|role| actor.holds(role)))
 }
 
 fn still_firing(plan: &Plan, trigger_id: String) -> Missing {
-    let found = plan.triggers.iter().find(|one| one.id.as_str() == trigger_id);
+    let found = find(plan, &trigger_id);
     let roles = found.map(|trigger| trigger.override_roles.clone()).unwrap_or_default();
     Missing::StillFiring { trigger_id, roles }
 }

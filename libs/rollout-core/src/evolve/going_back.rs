@@ -56,9 +56,9 @@ impl Rollout {
         let current = firing.phase_generation >= self.phase_generation;
         if firing.kind == Watched::Trigger && current {
             if firing.firing {
-                self.firing.insert(firing.id.clone());
+                self.firing.insert(firing.name());
             } else {
-                self.firing.remove(&firing.id);
+                self.firing.remove(&firing.name());
             }
         }
     }

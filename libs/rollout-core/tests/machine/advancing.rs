@@ -3,10 +3,8 @@
 use rollout_core::{Event, Grounds, Refusal, Standing, advance};
 use vocab::BasisPoints;
 
-use crate::story::{
-    Command, Story, approval, days, entered, held, hours, paused, percent, person, resumed,
-    started, to,
-};
+use crate::commands::{approval, held, paused, resumed, to};
+use crate::story::{Command, Story, days, entered, hours, percent, person, started};
 
 #[test]
 fn an_advance_enters_the_next_phase_and_names_what_allowed_it() {

@@ -3,7 +3,8 @@
 use rollout_core::{Report, Standing, pending_application};
 use vocab::Role;
 
-use crate::story::{Command, Story, approval, days, entered, paused, person, resumed, started, to};
+use crate::commands::{approval, paused, resumed, to};
+use crate::story::{Command, Story, days, entered, person, started};
 
 /// Ada approves, on what `seen` and `fresh` make of good reports.
 fn ada(seen: impl Fn(&mut Report), fresh: impl Fn(&mut Report)) -> impl FnOnce(&Story) -> Command {

@@ -4,9 +4,8 @@ use plan::{Plan, SHIPPED};
 use rollout_core::{Refusal, Standing, State, create, pending_application, store_plan};
 use vocab::BasisPoints;
 
-use crate::story::{
-    Command, PLAN, ROLLOUT, begin, created, empty, paused, resumed, shipped, started, step, to,
-};
+use crate::commands::{begin, paused, resumed, step, to};
+use crate::story::{Command, PLAN, ROLLOUT, created, empty, shipped, started};
 
 #[test]
 fn a_plan_is_immutable() {

@@ -2,16 +2,14 @@
 
 use rollout_core::{Refusal, Standing, State, create};
 
-use crate::story::{
-    Command, PLAN, Story, announced, days, declared, entered, hours, paused, resumed, shipped,
-    started, to, trigger,
-};
+use crate::commands::{announced, declared, paused, resumed, to, trigger};
+use crate::story::{Command, PLAN, Story, days, entered, hours, shipped, started};
 
 /// Everybody is on.
 fn at_full() -> Story {
     let mut story = entered("P4");
     while story.rollout().next_step().is_some() {
-        story = story.after(hours(12)).and(crate::story::held);
+        story = story.after(hours(12)).and(crate::commands::held);
     }
     story
 }

@@ -9,10 +9,9 @@ use plan::TriggerAction;
 use rollout_core::{Event, Report, Standing, State, next_effect};
 use vocab::Role;
 
+use crate::commands::{announced, declared, trigger};
 use crate::invariant::{hold, replays};
-use crate::story::{
-    Command, LEADS, Story, announced, created, days, declared, person, shipped, trigger,
-};
+use crate::story::{Command, LEADS, Story, created, days, person, shipped};
 
 const STATES_MAX: usize = 20_000; // Several times what there is: a bound, not an expectation.
 const WAIT: Duration = days(1);

@@ -4,10 +4,8 @@ use plan::TriggerAction;
 use rollout_core::{Event, Outcome, State, Watched, next_effect, pending_application};
 use vocab::BasisPoints;
 
-use crate::story::{
-    Command, Story, approval, created, days, entered, hours, percent, resumed, resumed_on_evidence,
-    started, ticked, to, trigger,
-};
+use crate::commands::{approval, incident, resumed, resumed_on_evidence, ticked, to, trigger};
+use crate::story::{Command, Story, created, days, entered, hours, percent, started};
 
 const PAUSES: &str = "error-rate-over-10";
 const PAUSES_ALL: &str = "breaker-open-over-5m";
@@ -256,4 +254,17 @@ fn a_global_pause_engages_the_kill_switch_once() {
     let engaged =
         story.journal.iter().filter(|(event, _)| matches!(event, Event::KillSwitchEngaged { .. }));
     assert_eq!(engaged.count(), 1);
+}
+
+#[test]
+fn of_two_incidents_the_second_still_blocks_when_the_first_is_resolved() {
+    let both = entered("P2").and(incident("p1-incident", "INC-1", true)).and(incident(
+        "p1-incident",
+        "INC-2",
+        true,
+    ));
+    both.and(incident("p1-incident", "INC-1", false)).when(resumed_on_evidence).refused(
+        "the rollout cannot be resumed yet: p1-incident/incidents/INC-2 fires on: only sre_lead \
+         may override it",
+    );
 }

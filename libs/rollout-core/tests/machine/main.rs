@@ -5,6 +5,7 @@ mod advancing;
 mod approving;
 mod beginning;
 mod closing;
+mod commands;
 mod exploration;
 mod going_back;
 mod invariant;

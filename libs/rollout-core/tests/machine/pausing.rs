@@ -2,7 +2,8 @@
 
 use rollout_core::{State, pending_application};
 
-use crate::story::{approval, days, entered, hours, paused, resumed, started, step, to};
+use crate::commands::{approval, paused, resumed, step, to};
+use crate::story::{days, entered, hours, started};
 
 #[test]
 fn a_pause_stops_everything_that_raises_exposure() {

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use rollout_core::{Report, Standing};
 use vocab::Role;
 
+use crate::commands::{announced, threshold, trigger};
 use crate::invariant::{hold, replays};
 use crate::story::{
-    Command, LEADS, LINK, Story, announced, created, entered, hours, percent, person, shipped,
-    threshold, trigger,
+    Command, LEADS, LINK, Story, created, entered, hours, percent, person, shipped,
 };
 
 /// Where random stories begin: before the start, and at the beginning of every phase.

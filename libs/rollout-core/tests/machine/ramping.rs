@@ -2,9 +2,8 @@
 
 use rollout_core::Event;
 
-use crate::story::{
-    Command, asked, days, entered, held, hours, paused, percent, resumed, step, threshold, trigger,
-};
+use crate::commands::{asked, held, paused, resumed, step, threshold, trigger};
+use crate::story::{Command, days, entered, hours, percent};
 
 #[test]
 fn a_step_is_taken_after_the_hold_of_the_one_before() {
