@@ -80,9 +80,7 @@ impl Tally {
         self.legacy += other.legacy;
         self.probes_good += other.probes_good;
         self.probes_bad += other.probes_bad;
-        for (bucket, count) in &other.latencies {
-            into_bucket(&mut self.latencies, *bucket, *count);
-        }
+        merge(&mut self.latencies, &other.latencies);
         for (limit_ms, count) in &other.slow {
             *self.slow.entry(*limit_ms).or_default() += count;
         }
@@ -92,7 +90,7 @@ impl Tally {
         }
         for (metric, readings) in &other.readings {
             let own = self.readings.entry(*metric).or_default();
-            readings.iter().for_each(|(bucket, count)| into_bucket(own, *bucket, *count));
+            merge(own, readings);
         }
     }
 
@@ -145,6 +143,24 @@ impl Tally {
         let readings = self.readings.get(&metric)?;
         let count: u64 = readings.iter().map(|(_, count)| count).sum();
         Some((gauge_amount(bucket_at(readings, count.div_ceil(2).max(1))?), count))
+    }
+}
+
+/// Adds sorted buckets to sorted buckets.
+fn merge(own: &mut Vec<(u16, u64)>, other: &[(u16, u64)]) {
+    let (known, mut place) = (own.len(), 0);
+    for (bucket, count) in other {
+        while place < known && own[place].0 < *bucket {
+            place += 1;
+        }
+        if place < known && own[place].0 == *bucket {
+            own[place].1 = own[place].1.saturating_add(*count);
+        } else {
+            own.push((*bucket, *count));
+        }
+    }
+    if own.len() > known {
+        own.sort_by_key(|(bucket, _)| *bucket); // Two runs: as cheap as merging them.
     }
 }
 

@@ -21,6 +21,7 @@ use crate::world::{ROLLOUT, World};
 const STEP: Duration = Duration::from_secs(15 * 60);
 const STEP_FINE: Duration = Duration::from_secs(60); // While something goes wrong.
 const FORCED: Duration = Duration::from_secs(26 * 3_600); // From one forced breaker to the next.
+const PEOPLE_LOOK: i64 = 3_600; // How often people look, in seconds, while all is quiet.
 const AFTERWARDS: Duration = Duration::from_secs(2 * 3_600); // Looked at closely still.
 const QUOTA_DAYS: f64 = 1.0;
 const EFFECTS_MAX: usize = 64;
@@ -56,7 +57,10 @@ pub fn rehearse(plan: &Plan, source: &[u8], scenario: &Scenario, seed: u64) -> R
         }
         carry_out(&mut world);
         pass_time(&mut world);
-        act(&mut world, &mut minds);
+        let rings = world.now.as_seconds().rem_euclid(PEOPLE_LOOK) < step.as_secs().cast_signed();
+        if rings || world.now < calm_at {
+            act(&mut world, &mut minds);
+        }
         carry_out(&mut world);
         let today = Day::number_of(world.now);
         if today != day {
@@ -187,9 +191,17 @@ fn upload(world: &mut World<'_>, troubles: &[Trouble<'_>], step: Duration) {
 }
 
 /// How many uploads a day those who are on make, by the flag's core.
-fn uploads_per_day(world: &World<'_>) -> f64 {
-    let Some(flag) = &world.flag else { return 0.0 };
+fn uploads_per_day(world: &mut World<'_>) -> f64 {
     let killed = world.is_killed();
+    let decided_by = (world.flag.as_ref().map_or(0, |flag| flag.generation), killed);
+    if world.rate_by.0 != decided_by {
+        world.rate_by = (decided_by, ask_everybody(world, killed));
+    }
+    world.rate_by.1
+}
+
+fn ask_everybody(world: &World<'_>, killed: bool) -> f64 {
+    let Some(flag) = &world.flag else { return 0.0 };
     let shape = &world.scenario.fleet;
     let attributes = Attributes::new();
     let is_on = |workspace: &str| {

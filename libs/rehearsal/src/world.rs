@@ -37,6 +37,8 @@ pub(crate) struct World<'a> {
     pub(crate) announced: Option<Timestamp>,
     /// In which generation, and when, breaker and kill switch were last exercised.
     pub(crate) exercised: Option<(u64, Timestamp)>,
+    /// Uploads a day, and the generation and kill they follow from.
+    pub(crate) rate_by: ((u64, bool), f64),
     /// Uploads a day while there were any.
     pub(crate) last_rate: f64,
     pub(crate) facts: Facts,
@@ -84,6 +86,7 @@ impl<'a> World<'a> {
             days: Vec::new(),
             announced: None,
             exercised: None,
+            rate_by: ((u64::MAX, false), 0.0),
             last_rate: 0.0,
             facts: Facts::default(),
             lines: Vec::new(),

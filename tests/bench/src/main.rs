@@ -1,6 +1,6 @@
 //! What our services cost beside the least that could be done, in one run:
 //! `cargo run --release -p softlaunch-bench -- kill [fan-out [WATCHERS]|engage|reading]`, or
-//! `gate [ingest|evaluate|sketch]`.
+//! `gate [ingest|evaluate|sketch]`, or `rollout [decide|rehearse|thousand]`.
 //!
 //! The machine is shared and noisy, so only ratios count: a measurement and its baseline take
 //! turns, and the median turn of each is compared. Servers are processes of their own.
@@ -17,6 +17,7 @@ mod operator;
 mod process;
 mod product;
 mod reading;
+mod rollout;
 
 use std::process::ExitCode;
 
@@ -53,13 +54,21 @@ async fn main() -> Result<ExitCode, Error> {
         ["gate", "sketch"] => gate::beside_the_exact_quantile()?,
         ["gate", "ingest"] => gate::beside_plain_counters().await?,
         ["gate", "evaluate"] => gate::beside_a_thousand_outcomes().await?,
+        ["rollout"] => {
+            rollout::on_a_long_story()?;
+            rollout::beside_its_uploads()?;
+            rollout::beside_one().await?;
+        }
+        ["rollout", "decide"] => rollout::on_a_long_story()?,
+        ["rollout", "rehearse"] => rollout::beside_its_uploads()?,
+        ["rollout", "thousand"] => rollout::beside_one().await?,
         ["serve", "gate", dir] => gate::serve(dir).await?,
         ["serve", "product", dir] => product::serve(dir).await?,
         ["serve", "bare"] => bare::serve().await?,
         _ => {
             println!(
                 "usage: softlaunch-bench kill [fan-out [WATCHERS]|engage|reading] | gate \
-                 [ingest|evaluate|sketch]"
+                 [ingest|evaluate|sketch] | rollout [decide|rehearse|thousand]"
             );
             return Ok(ExitCode::from(EXIT_USAGE));
         }
