@@ -22,6 +22,7 @@
 mod admission;
 mod backoff;
 mod clock;
+mod flagwatch;
 mod killwatch;
 mod reporter;
 mod saver;
@@ -36,6 +37,10 @@ use vocab::{FlagKey, Invalid, PipelineId, Timestamp};
 
 pub use admission::{Admission, Evaluated};
 pub use clock::{Now, demo_clock, system_clock};
+pub use flag_core::{Attribute, Attributes, Reason, Value};
+pub use flagwatch::{
+    Context, Details, Evaluation, EvaluationError, FlagOptions, FlagWatch, Source,
+};
 pub use killswitch_core::Policy;
 pub use killwatch::{Breaker, KillWatch, Remembered, WatchOptions};
 pub use reporter::{Ending, Outcome, Path, Reporter, Unsent};
