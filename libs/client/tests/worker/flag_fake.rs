@@ -1,20 +1,28 @@
 //! A flag service that answers what it is told to, and remembers what it is asked.
 
-use std::pin::Pin;
 use std::sync::Mutex;
 
 use contracts::flag as pb;
 use contracts::flag::admission_service_server::AdmissionService;
 use contracts::flag::evaluation_service_server::EvaluationService;
-use tokio_stream::Stream;
+use contracts::flag::watch_ruleset_response::Update;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::platform::locked;
+
+type Said = Result<pb::WatchRulesetResponse, Status>;
 
 pub(crate) struct Flags {
     admission: Mutex<Result<pb::AdmitUploadResponse, Status>>,
     evaluation: Mutex<Result<pb::EvaluateFlagResponse, Status>>,
     asked: Mutex<Vec<pb::AdmitUploadRequest>>,
+    questions: Mutex<Vec<pb::EvaluateFlagRequest>>,
+    /// Said to whoever begins to watch; nobody may where `None`.
+    greeting: Mutex<Option<Vec<Update>>>,
+    watchers: Mutex<Vec<UnboundedSender<Said>>>,
+    watched: Mutex<usize>,
 }
 
 impl Default for Flags {
@@ -24,6 +32,10 @@ impl Default for Flags {
             admission: Mutex::new(Ok(pb::AdmitUploadResponse { admission, ..Default::default() })),
             evaluation: Mutex::new(Err(Status::not_found("there is no such flag"))),
             asked: Mutex::default(),
+            questions: Mutex::default(),
+            greeting: Mutex::default(),
+            watchers: Mutex::default(),
+            watched: Mutex::default(),
         }
     }
 }
@@ -39,6 +51,32 @@ impl Flags {
 
     pub(crate) fn asked(&self) -> Vec<pb::AdmitUploadRequest> {
         locked(&self.asked).clone()
+    }
+
+    /// Questions asked over rpc.
+    pub(crate) fn questions(&self) -> Vec<pb::EvaluateFlagRequest> {
+        locked(&self.questions).clone()
+    }
+
+    /// What streams begin with from now on.
+    pub(crate) fn greet(&self, updates: Vec<Update>) {
+        *locked(&self.greeting) = Some(updates);
+    }
+
+    /// Says something to all watchers.
+    pub(crate) fn say(&self, update: &Update) {
+        let said = pb::WatchRulesetResponse { update: Some(update.clone()) };
+        locked(&self.watchers).retain(|watcher| watcher.send(Ok(said.clone())).is_ok());
+    }
+
+    /// Streams that were begun so far.
+    pub(crate) fn watched(&self) -> usize {
+        *locked(&self.watched)
+    }
+
+    /// Ends every stream, as a restart does.
+    pub(crate) fn hang_up(&self) {
+        locked(&self.watchers).clear();
     }
 }
 
@@ -62,13 +100,13 @@ impl AdmissionService for Flags {
 
 #[tonic::async_trait]
 impl EvaluationService for Flags {
-    type WatchRulesetStream =
-        Pin<Box<dyn Stream<Item = Result<pb::WatchRulesetResponse, Status>> + Send>>;
+    type WatchRulesetStream = UnboundedReceiverStream<Said>;
 
     async fn evaluate_flag(
         &self,
-        _: Request<pb::EvaluateFlagRequest>,
+        request: Request<pb::EvaluateFlagRequest>,
     ) -> Result<Response<pb::EvaluateFlagResponse>, Status> {
+        locked(&self.questions).push(request.into_inner());
         locked(&self.evaluation).clone().map(Response::new)
     }
 
@@ -83,6 +121,15 @@ impl EvaluationService for Flags {
         &self,
         _: Request<pb::WatchRulesetRequest>,
     ) -> Result<Response<Self::WatchRulesetStream>, Status> {
-        Err(Status::unimplemented("no worker asks this"))
+        let greeting = locked(&self.greeting).clone();
+        let greeting = greeting.ok_or_else(|| Status::unavailable("nobody may watch"))?;
+        let (tx, rx) = unbounded_channel();
+        for update in greeting {
+            let said = pb::WatchRulesetResponse { update: Some(update) };
+            assert!(tx.send(Ok(said)).is_ok(), "the receiver is here");
+        }
+        locked(&self.watchers).push(tx);
+        *locked(&self.watched) += 1;
+        Ok(Response::new(UnboundedReceiverStream::new(rx)))
     }
 }

@@ -1,6 +1,7 @@
 //! The SDK against services that say what a test tells them to, over real sockets.
 
 mod asking;
+mod evaluating;
 mod flag_fake;
 mod gate_fake;
 mod half_open;

@@ -58,6 +58,7 @@ impl Platform {
         self.ending.send_replace(true);
         eventually("the fake has ended", async || {
             self.kills.hang_up();
+            self.flags.hang_up();
             self.serving.is_finished()
         })
         .await;
