@@ -16,6 +16,27 @@
 //! # }
 //! ```
 //!
+//! What only asks who is on, and has no quota to keep, need not ask the service each time.
+//! [`FlagWatch`] follows its flags and evaluates them here, without allocating for a boolean one:
+//!
+//! ```no_run
+//! # async fn example(client: client::Client) -> Result<(), client::Error> {
+//! use client::{Attribute, Context, FlagOptions};
+//!
+//! let kept = FlagOptions { state_file: Some("worker-1.flags".into()), ..FlagOptions::default() };
+//! let flags = client.watch_flags(kept)?;
+//! let context = Context::new("canary-ws-1".parse()?);
+//! let context = context.with("tier", Attribute::Text("gold".into()))?;
+//! let details = flags.boolean("ingestion_v2_enabled", false, &context).await;
+//! if details.value && !details.stale { /* the new pipeline */ }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! While the service is away it goes on from what it knew last, a new process from what was kept in
+//! the file, and each answer says that it is stale. The kill switch is asked here as well: once its
+//! permission is over everything counts as killed, however fresh the flags are.
+//!
 //! **Invariant:** out of touch with the control plane a worker defers, it does not guess; and what
 //! it reports is counted once, however often it has to be sent.
 
@@ -114,6 +135,7 @@ pub struct Client {
     pub(crate) flag: FlagKey,
     pub(crate) pipeline: PipelineId,
     pub(crate) flags: Channel,
+    flag_address: Arc<str>,
     kills: Arc<KillWatch>,
     reporter: Reporter,
 }
@@ -146,13 +168,23 @@ impl Client {
         let reporter = Reporter::start(gate, &name, pipeline.clone(), Arc::clone(&options.now));
         let (flag, flags) =
             (FlagKey::new(&options.flag)?, endpoint(&options.flag_address)?.connect_lazy());
-        Ok(Self { flag, pipeline, flags, kills, reporter })
+        let flag_address = options.flag_address.into();
+        Ok(Self { flag, pipeline, flags, flag_address, kills, reporter })
     }
 
     /// The kill switch as this worker knows it.
     #[must_use]
     pub fn kills(&self) -> &KillWatch {
         &self.kills
+    }
+
+    /// Follows the flags, to evaluate them in this process under this worker's kill switch. Must be
+    /// called inside a tokio runtime, once: every call opens a stream.
+    ///
+    /// # Errors
+    /// Refuses an address that is malformed.
+    pub fn watch_flags(&self, options: FlagOptions) -> Result<Arc<FlagWatch>, Error> {
+        Ok(FlagWatch::start(&self.flag_address, Arc::clone(&self.kills), options)?)
     }
 
     /// Tells the kill-switch service how this worker's circuit breaker stands: a fleet whose

@@ -296,3 +296,17 @@ async fn a_restart_takes_no_older_revision_than_was_kept() {
     assert_eq!((again.revision(), again.is_stale(), again.staleness()), (Some(7), true, None));
     assert!(on(&again, "new").await && !on(&again, "old").await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_evaluates_under_its_own_kill_switch() {
+    let platform = Platform::start().await;
+    platform.flags.greet(vec![snapshot("h", 3, vec![flag(2, "ws-1")])]);
+    let worker = platform.informed_worker().await;
+    let options = FlagOptions { heartbeat: RARELY, ..FlagOptions::default() };
+    let flags = worker.watch_flags(options).unwrap();
+    flags.first_word().await;
+    assert!(on(&flags, "ws-1").await);
+    platform.kills.say(1, vec![engaged(1, Some(scope(Kind::Global)))]);
+    platform.acknowledged(1).await;
+    assert!(!on(&flags, "ws-1").await);
+}
