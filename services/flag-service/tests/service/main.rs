@@ -12,3 +12,4 @@ mod outages;
 mod reports;
 mod site;
 mod watching;
+mod worker_sdk;

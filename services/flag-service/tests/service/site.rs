@@ -36,6 +36,7 @@ pub(crate) const PIPELINE: &str = "ingestion_v2";
 /// The service, running.
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
+    pub(crate) kill_address: SocketAddr,
     pub(crate) store: Store,
     channel: Channel,
     kills: watch::Sender<kill_pb::KillState>,
@@ -57,7 +58,8 @@ impl Site {
         let (kills, state) = watch::channel(kill_pb::KillState::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut settings: Settings = service_kit::settings::defaults(Settings::DEFAULTS).unwrap();
-        settings.peers.killswitch = format!("http://{}", listener.local_addr().unwrap());
+        let kill_address = listener.local_addr().unwrap();
+        settings.peers.killswitch = format!("http://{kill_address}");
         settings.evaluation.heartbeat = "100ms".to_owned();
         let router = server::hardened().add_service(KillSwitchServiceServer::new(Kills { state }));
         tokio::spawn(server::serve(router, listener, end.clone()));
@@ -66,7 +68,8 @@ impl Site {
         let on = Dependencies { store: store.clone(), clock: Clock::system() };
         tokio::spawn(async move { serve(settings, on, listener, end).await.unwrap() });
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
-        let site = Self { address, store, channel, kills, _trigger: trigger, _dir: None };
+        let (_trigger, _dir) = (trigger, None);
+        let site = Self { address, kill_address, store, channel, kills, _trigger, _dir };
         eventually("the service to be up", async || {
             site.flags().list_flags(pb::ListFlagsRequest::default()).await.is_ok()
         })
