@@ -29,7 +29,7 @@ pub(super) struct Entry {
 pub(super) struct Rules {
     pub(super) history: String,
     pub(super) revision: u64,
-    flags: HashMap<Box<str>, Arc<Entry>>,
+    flags: HashMap<Arc<str>, Arc<Entry>>, // Copied for every change: both are shared.
 }
 
 impl Rules {
