@@ -16,6 +16,7 @@ use service_kit::fault::Fault;
 use service_kit::journaled::{command, refused, store_failed};
 use service_kit::shutdown::Shutdown;
 use store::{Batch, BatchId, Change, Draft, Hash, Lease, Leases, StoreError};
+use tokio::sync::watch::Receiver;
 use tonic::Status;
 use uuid::Uuid;
 use vocab::{Actor, Timestamp};
@@ -34,6 +35,7 @@ const LEASE_TTL: Duration = Duration::from_secs(10);
 const ROUND_MAX: Duration = Duration::from_secs(3); // Renews the lease in time.
 const ROUND_MIN: Duration = Duration::from_millis(250); // However fast a demo clock runs.
 const EVALUATED_KEPT: Duration = Duration::from_secs(60);
+const UNINTERRUPTED: usize = 16; // Evaluations by the clock before those that something happened to.
 const MOVES_MAX: usize = 100; // Of one append; the rest follows with the next round.
 
 /// What the one who evaluates keeps to itself: since when what has fired is over.
@@ -66,7 +68,7 @@ pub(crate) async fn keep_watching(app: Arc<App>, leases: Arc<dyn Leases>, mut sh
         match leases.acquire(LEASE, &holder, LEASE_TTL).await {
             Ok(Some(lease)) => {
                 held = Some(lease);
-                round(&app, &mut due).await;
+                round(&app, &mut due, &changes).await;
             }
             Ok(None) => {
                 held = None; // Another replica watches, and shows what it sees.
@@ -78,7 +80,7 @@ pub(crate) async fn keep_watching(app: Arc<App>, leases: Arc<dyn Leases>, mut sh
             () = tokio::time::sleep(ROUND_MAX.min(app.round_length())) => {}
             // An incident or a breaker is evaluated when it is told.
             changed = changes.changed() => match changed {
-                Ok(()) => due.clear(),
+                Ok(()) => {}
                 Err(_closed) => break,
             },
             () = shutdown.wait() => break,
@@ -94,27 +96,45 @@ async fn end(leases: &dyn Leases, held: Option<Lease>) {
     }
 }
 
-/// Evaluates every rollout that is due.
-async fn round(app: &Arc<App>, due: &mut BTreeMap<String, Duration>) {
+/// As it was when last evaluated, and when it is due by the clock.
+type Due = BTreeMap<String, (Arc<Watched>, Duration)>;
+
+/// Evaluates every rollout that is due: first those that something happened to.
+async fn round<T: Send + Sync>(app: &Arc<App>, due: &mut Due, changes: &Receiver<T>) {
     let rollouts = app.replica.snapshot().state.rollouts.clone();
-    for (name, watched) in rollouts {
-        let now = app.clock.monotonic();
-        if due.get(&name).is_some_and(|due| now < *due) || watched.phase_id.is_empty() {
+    let in_phase = rollouts.into_iter().filter(|(_, watched)| !watched.phase_id.is_empty());
+    // Whatever changes a rollout leaves the value that is kept here alone and makes another.
+    let (touched, same): (Vec<_>, Vec<_>) = in_phase
+        .partition(|(name, one)| due.get(name).is_none_or(|(seen, _)| !Arc::ptr_eq(seen, one)));
+    for (name, watched) in touched {
+        evaluate(app, due, name, watched).await;
+    }
+    let mut evaluated = 0;
+    for (name, watched) in same {
+        if due.get(&name).is_some_and(|(_, due)| app.clock.monotonic() < *due) {
             continue;
         }
-        let every = app.clock.real(watched.plan().watching.evaluate_every).max(ROUND_MIN);
-        due.insert(name.clone(), now + every);
-        let app = Arc::clone(app);
-        // In a task of its own: a panic in one rollout does not end the watching of the others.
-        let evaluated = tokio::spawn(async move { app.evaluate_watched(&watched).await }).await;
-        match evaluated {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => {
-                let why = Status::from(fault);
-                tracing::warn!(rollout = name, why = why.message(), "not evaluated this time");
-            }
-            Err(error) => tracing::error!(rollout = name, %error, "watching did not end well"),
+        if evaluated >= UNINTERRUPTED && changes.has_changed().unwrap_or(false) {
+            return; // The others stay due.
         }
+        evaluated += 1;
+        evaluate(app, due, name, watched).await;
+    }
+}
+
+async fn evaluate(app: &Arc<App>, due: &mut Due, name: String, watched: Arc<Watched>) {
+    let every = app.clock.real(watched.plan().watching.evaluate_every).max(ROUND_MIN);
+    due.insert(name.clone(), (Arc::clone(&watched), app.clock.monotonic() + every));
+    let app = Arc::clone(app);
+    // In a task of its own: a panic in one rollout does not end the watching of the others.
+    let evaluated = tokio::spawn(async move { app.evaluate_watched(&watched).await }).await;
+    match evaluated {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => {
+            let why = Status::from(fault);
+            tracing::warn!(rollout = name, why = why.message(), "not evaluated this time");
+        }
+        Err(error) => tracing::error!(rollout = name, %error, "watching did not end well"),
     }
 }
 
