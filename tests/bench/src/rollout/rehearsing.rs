@@ -18,7 +18,7 @@ until = "generally_available"
 
 [fleet]
 workspaces = 2000
-uploads_per_day = 260
+uploads_per_day = 420
 synthetic_per_day = 60
 
 [expect]
