@@ -1,6 +1,6 @@
 """Evaluates flags with the published OpenFeature provider of flagd, as it is.
 
-Usage: openfeature.py {rpc|in-process} PORT
+Usage: provider.py {rpc|in-process} PORT
 
 Reads questions as JSON lines, {"flag", "type", "default", "context"}, and answers each with a line:
 {"value", "variant", "reason", "error"}. The line "wait FLAG" waits until the provider says that this
@@ -8,6 +8,7 @@ flag has changed, and is answered with "changed".
 """
 
 import json
+import logging
 import sys
 import threading
 
@@ -28,7 +29,7 @@ def connect(resolver: str, port: int) -> None:
         resolver_type=ResolverType(resolver),
         deadline_ms=PATIENCE_S * 1000,
     )
-    api.set_provider(provider)
+    api.set_provider_and_wait(provider)
 
 
 def context(question: dict) -> EvaluationContext:
@@ -52,6 +53,8 @@ def answer(client, question: dict) -> dict:
 
 
 def main() -> None:
+    # Providers log each answer that falls back to a default: thousands of them, as asked.
+    logging.disable(logging.ERROR)
     resolver, port = sys.argv[1], int(sys.argv[2])
     changed: set[str] = set()
     told = threading.Condition()
