@@ -46,7 +46,15 @@ impl Answer {
             Reason::Static => "STATIC",
             Reason::Default => "DEFAULT",
             Reason::Disabled | Reason::Killed | Reason::Paused if !given => "DISABLED",
-            _ => "TARGETING_MATCH",
+            Reason::Unspecified => panic!("an answer has a reason"),
+            Reason::Killed
+            | Reason::Paused
+            | Reason::Denylisted
+            | Reason::Allowlisted
+            | Reason::Disabled
+            | Reason::Excluded
+            | Reason::Percentage
+            | Reason::Targeted => "TARGETING_MATCH",
         };
         let value = match &answer.value {
             Some(value) => of_wire(value),

@@ -23,7 +23,7 @@ fn key(at: usize) -> Option<String> {
         6 => format!("some one {at}@example.com"),
         7 => format!("{at:x>700}"),
         8 => format!("internal-\u{1f680}{at}\n\"*"),
-        9 if at % 5 == 0 => String::new(),
+        9 if at.is_multiple_of(5) => String::new(),
         9 if at % 5 == 1 => return None,
         _ => format!("ws-{at}"),
     })
@@ -37,10 +37,10 @@ pub(crate) fn context(at: usize) -> Json {
     }
     let mut say = |name: &str, value: Json| fields.insert(name.to_owned(), value);
     // Every divisor is another prime, so that all combinations occur.
-    if at % 3 != 0 {
+    if !at.is_multiple_of(3) {
         say("platform", PLATFORMS[at / 3 % PLATFORMS.len()].into());
     }
-    if at % 7 != 0 {
+    if !at.is_multiple_of(7) {
         say("tier", TIERS[at / 7 % TIERS.len()].into());
     }
     match at % 11 {
@@ -54,11 +54,11 @@ pub(crate) fn context(at: usize) -> Json {
         2 => _ = say("seats", json!(99.5)),
         _ => _ = say("seats", json!(at % 200)),
     }
-    if at % 5 != 0 {
+    if !at.is_multiple_of(5) {
         say("email", EMAILS[at / 5 % EMAILS.len()].into());
     }
     if at % 17 < 8 {
-        say("beta", (at % 2 == 0).into());
+        say("beta", at.is_multiple_of(2).into());
     }
     Json::Object(fields)
 }
