@@ -97,12 +97,22 @@ pub fn generate(
     {
         tally.add(Field::Count(Path::New, outcome), count);
     }
-    for ((latency, bucket), count) in latencies.iter().zip(by_quantile) {
+    for limit in limits_ms {
+        let below = latencies.partition_point(|(latency, _)| latency < limit);
+        let count: u64 = by_quantile[below..].iter().sum();
+        if count > 0 {
+            tally.add(Field::Slow(*limit), count);
+        }
+    }
+    // By quantile latencies rise: those of a bucket are neighbours.
+    let mut counted = latencies.iter().zip(by_quantile).peekable();
+    while let Some(((_, bucket), first)) = counted.next() {
+        let mut count = first;
+        while let Some((_, more)) = counted.next_if(|((_, next), _)| next == bucket) {
+            count += more;
+        }
         if count > 0 {
             tally.add(Field::Latency(*bucket), count);
-            for limit in limits_ms.iter().filter(|limit| latency >= limit) {
-                tally.add(Field::Slow(*limit), count);
-            }
         }
     }
     tally

@@ -21,7 +21,7 @@ use crate::world::{ROLLOUT, World};
 const STEP: Duration = Duration::from_secs(15 * 60);
 const STEP_FINE: Duration = Duration::from_secs(60); // While something goes wrong.
 const FORCED: Duration = Duration::from_secs(26 * 3_600); // From one forced breaker to the next.
-const PEOPLE_LOOK: i64 = 3_600; // How often people look, in seconds, while all is quiet.
+const PEOPLE_LOOK: i64 = 2 * 3_600; // How often people look, in seconds, while all is quiet.
 const AFTERWARDS: Duration = Duration::from_secs(2 * 3_600); // Looked at closely still.
 const QUOTA_DAYS: f64 = 1.0;
 const EFFECTS_MAX: usize = 64;
