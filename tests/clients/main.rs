@@ -73,9 +73,10 @@ fn tell(whose: &str, questions: &[Question], answers: &[Answer], ours: &[Option<
     }
     let asked = ours.iter().flatten().count();
     eprintln!(
-        "{whose}: {} answers about {CONTEXTS} contexts in rpc mode are those in-process; {asked} of \
-         them were asked of EvaluateFlag too. No difference.",
-        answers.len()
+        "{whose}: {} answers to about {} contexts in rpc mode are those in-process; {asked} of them \
+         were asked of EvaluateFlag too. No difference.",
+        answers.len(),
+        answers.len() / plain().len(),
     );
     assert!(asked > answers.len() / 2, "most keys are workspace ids");
 }

@@ -307,7 +307,6 @@ async fn an_incident_pauses_its_rollout_until_it_is_resolved() {
         reason: "it is over".to_owned(),
         evidence: LINK.to_owned(),
         etag,
-        ..Default::default()
     };
     // When
     house.signals().report_signals(ask(BOB, incident(incident::State::Declared))).await.unwrap();

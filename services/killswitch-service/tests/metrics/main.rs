@@ -1,5 +1,7 @@
 //! The figures of the service, read where Prometheus reads them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+
 #[expect(dead_code, reason = "shared with the tests of the service, which use more of it")]
 #[path = "../service/site.rs"]
 mod site;
