@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use contracts::flag as flag_pb;
+use contracts::flag::blast_radius_service_server::{BlastRadiusService, BlastRadiusServiceServer};
 use contracts::flag::flag_service_server::{FlagService, FlagServiceServer};
 use contracts::gate as gate_pb;
 use contracts::gate::gate_service_server::{GateService, GateServiceServer};
@@ -61,6 +62,7 @@ impl Fakes {
         let fakes = Self { address, world, events, _running: Arc::new(running) };
         let router = server::hardened()
             .add_service(FlagServiceServer::new(Flags(fakes.clone())))
+            .add_service(BlastRadiusServiceServer::new(Radii))
             .add_service(GateServiceServer::new(Gates(fakes.clone())))
             .add_service(KillSwitchServiceServer::new(Switches(fakes.clone())));
         tokio::spawn(server::serve(router, listener, ended));
@@ -156,6 +158,21 @@ fake!(FlagService for Flags {
         let paused = if step.paused { ", paused" } else { "" };
         self.0.changes(format!("flag: {} at {share}{paused}", step.phase_id))?;
         Ok(Response::new(flag_pb::Flag { name: step.name, ..flag_pb::Flag::default() }))
+    }
+);
+
+struct Radii;
+
+fake!(BlastRadiusService for Radii {
+    get_blast_radius: flag_pb::GetBlastRadiusRequest => flag_pb::BlastRadius,
+    compute_stratification: Streaming<flag_pb::ComputeStratificationRequest> => flag_pb::Stratification,
+}
+    async fn compute_blast_radius(
+        &self,
+        _request: Request<Streaming<flag_pb::ComputeBlastRadiusRequest>>,
+    ) -> Answer<flag_pb::BlastRadius> {
+        let digest = "a".repeat(64);
+        Ok(Response::new(flag_pb::BlastRadius { digest, ..flag_pb::BlastRadius::default() }))
     }
 );
 
