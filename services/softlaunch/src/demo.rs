@@ -3,6 +3,7 @@
 //! Services, workers, files, databases, messages and reports are real; only the people are played
 //! and the clock runs faster. Everything printed is read from the services.
 
+mod care;
 mod fleet;
 mod people;
 mod place;

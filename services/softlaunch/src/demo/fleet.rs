@@ -18,15 +18,19 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts the workers.
-    pub(crate) fn start(stage: &Stage, arguments: &DemoArguments) -> Result<Self, Failure> {
+    /// Starts the workers; `outage`: one of them forces its breaker.
+    pub(crate) fn start(
+        stage: &Stage,
+        arguments: &DemoArguments,
+        outage: bool,
+    ) -> Result<Self, Failure> {
         let program = std::env::current_exe()
             .map_err(|error| Failure::refused(format!("cannot find this program: {error}")))?;
         let mut children = Vec::new();
         for place in 0..WORKERS {
             let mut command = Command::new(&program);
             command.args(worker_arguments(stage, place));
-            if place == 0 {
+            if place == 0 && outage {
                 command.arg("--outage");
             }
             if place == 1 {

@@ -7,6 +7,7 @@ use contracts::rollout::rollout::State;
 
 use crate::arguments::{DemoArguments, Output};
 use crate::connect::Connection;
+use crate::demo::care;
 use crate::demo::fleet::Fleet;
 use crate::demo::people::{PERSONAS, Persona, holder};
 use crate::demo::place::Stage;
@@ -28,6 +29,7 @@ const WORKSPACES: [&str; 6] = [
     "ws-outside",
     "ws-42",
 ];
+const BREAKER: &str = "gate-0-breaker-recovered";
 const PATIENCE: Duration = Duration::from_secs(300);
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -60,7 +62,10 @@ pub(crate) async fn tour(stage: &Stage, arguments: &DemoArguments) -> Result<(),
         rollout::show(&started, Output::Table)?;
     }
     if rollout::get(&lead, NAME).await?.phase_id == "P0" {
-        through_p0(stage, arguments, &lead, &mut steps).await?;
+        tokio::select! {
+            done = through_p0(stage, arguments, &lead, &mut steps) => done?,
+            failure = care::look_after(stage, NAME) => return Err(failure),
+        }
     }
     steps.next("Who is on now");
     show_cohort(&lead).await?;
@@ -77,7 +82,7 @@ async fn through_p0(
 ) -> Result<(), Failure> {
     steps.next("Four workers send ad exports of Meta, Google and TikTok through P0");
     show_cohort(lead).await?;
-    let mut fleet = Fleet::start(stage, arguments)?;
+    let mut fleet = Fleet::start(stage, arguments, !breaker_was_forced(lead).await?)?;
     progress::follow(stage, lead, NAME, &mut fleet).await?;
     steps.next("The kill switch is drilled with the workers connected");
     let drill = kill::drill(lead, "ingestion_v2", "demo drill").await?;
@@ -101,6 +106,14 @@ async fn through_p0(
     steps.next("P1 is entered");
     let advanced = rollout::advance_to(lead, NAME.to_owned(), "P1", false).await?;
     rollout::show(&advanced, Output::Table)
+}
+
+/// Whether a breaker opened before a demo was cut off: a second time within a day would be a reason
+/// to roll back.
+async fn breaker_was_forced(connection: &Connection) -> Result<bool, Failure> {
+    let report = gate::evaluate(connection, &format!("{NAME}/gates/gate-0"), false).await?;
+    let mut breaker = report.criteria.iter().filter(|one| one.criterion_id == BREAKER);
+    Ok(breaker.any(|one| one.verdict() == gate_pb::Verdict::Pass || !one.value.is_empty()))
 }
 
 /// Waits until the gate service knows the rollout.

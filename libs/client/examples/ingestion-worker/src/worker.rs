@@ -130,6 +130,7 @@ fn state_file(dir: &std::path::Path, arguments: &Arguments) -> PathBuf {
 struct Worker {
     arguments: Arguments,
     client: Client,
+    now: Now,
     bench: Arc<std::sync::Mutex<Bench>>,
 }
 
@@ -154,12 +155,15 @@ impl Worker {
             now: Arc::clone(&now),
             ..Options::new(&arguments.pipeline, &arguments.flag)
         })?;
-        let bench = Bench::open(arguments.database.as_deref(), now, arguments.demo_factor)?;
-        Ok(Self { arguments, client, bench: Arc::new(std::sync::Mutex::new(bench)) })
+        let bench =
+            Bench::open(arguments.database.as_deref(), Arc::clone(&now), arguments.demo_factor)?;
+        Ok(Self { arguments, client, now, bench: Arc::new(std::sync::Mutex::new(bench)) })
     }
 
     async fn work(&self) -> Result<(), Error> {
         self.client.kills().first_word().await;
+        // One that was open when a worker of this name ended is gone.
+        self.client.reporter().breaker(&self.breaker_id(), "CLOSED", (self.now)()).await?;
         let own = (0..self.arguments.uploads)
             .filter(|index| index % self.arguments.workers.max(1) == self.arguments.place);
         let own: Vec<_> = own.collect();
@@ -174,6 +178,10 @@ impl Worker {
             self.batch(&number.to_string(), uploads.collect::<Result<_, _>>()?).await?;
         }
         Ok(())
+    }
+
+    fn breaker_id(&self) -> String {
+        format!("staging-{}", self.arguments.worker_id)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Bench> {
@@ -257,7 +265,7 @@ impl Worker {
         for (from, to, at) in steps {
             reporter.transition(from, to, at).await?;
         }
-        let breaker_id = format!("staging-{}", self.arguments.worker_id);
+        let breaker_id = self.breaker_id();
         for (state, at) in breaker {
             reporter.breaker(&breaker_id, state, at).await?;
         }
