@@ -313,7 +313,7 @@ async fn an_incident_pauses_its_rollout_until_it_is_resolved() {
     // Then
     let paused = eventually("the rollout to pause", async || {
         let now = rollout(&house).await;
-        (now.state() == State::Paused).then_some(now)
+        (now.state() == State::Paused && !now.reconciling).then_some(now)
     })
     .await;
     assert_eq!(paused.firing_triggers, ["p1-incident/incidents/INC-1"]);
