@@ -85,14 +85,17 @@ async fn two_replicas_decide_once() {
     site.send("last", vec![incident("INC-last", Incident::P1, State::Declared)]).await;
     let (_, last) = next(&mut events, fired).await;
     assert!(last.trigger.ends_with("INC-last"), "nothing was told twice: {last:?}");
-    let list = pb::ListTriggersRequest {
-        parent: ROLLOUT.to_owned(),
-        kind: pb::TriggerKind::Trigger.into(),
-    };
-    let listed = other.gates.clone().list_triggers(list).await.expect("triggers are listed");
-    let listed = listed.into_inner().triggers;
-    let fired = listed.iter().filter(|one| one.state() == pb::TriggerState::Fired);
-    assert_eq!(fired.count(), 11, "the other replica says the same");
+    eventually("the other replica says the same", async || {
+        let list = pb::ListTriggersRequest {
+            parent: ROLLOUT.to_owned(),
+            kind: pb::TriggerKind::Trigger.into(),
+        };
+        let listed = other.gates.clone().list_triggers(list).await.expect("triggers are listed");
+        let listed = listed.into_inner().triggers;
+        let fired = listed.iter().filter(|one| one.state() == pb::TriggerState::Fired);
+        fired.count() == 11
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
