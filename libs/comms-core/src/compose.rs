@@ -1,143 +1,286 @@
-//! From an event to the messages the plan asks for.
+//! From news to what the plan wants told, and to whom.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
-use plan::{Channel, ChannelKind, CommunicationEvent, Plan};
-use vocab::{BasisPoints, PhaseId, Timestamp};
+use plan::{Audience, Channel, ChannelKind, CommunicationEvent, Message, Plan};
+use vocab::{PhaseId, Timestamp, WorkspaceId};
 
-use crate::template::{Fields, render};
+use crate::audience::addresses;
+use crate::facts::{Facts, facts};
+use crate::message::{Content, Ids, NewCommunication, NewMessage, Urgency};
+use crate::template::{Rendered, render};
+use crate::{News, Standing};
 
-/// Something people may have to be told of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    /// A phase started.
-    PhaseStarted {
-        /// The phase.
-        phase: PhaseId,
-        /// The share that is on by percentage.
-        exposure: BasisPoints,
-    },
-    /// The rollout was paused.
-    RolloutPaused {
-        /// Why.
-        reason: String,
-    },
-    /// A kill switch was engaged.
-    KillSwitchEngaged {
-        /// What it stops, in words.
-        scope: String,
-        /// Why.
-        reason: String,
-    },
-    /// A kill switch was released.
-    KillSwitchReleased {
-        /// What goes on, in words.
-        scope: String,
-        /// Why it is safe.
-        reason: String,
-    },
+/// No communication goes to more destinations: a record of the journal holds them all.
+pub const DESTINATIONS_MAX: usize = 5_000;
+const INCIDENT_DEADLINE: Duration = Duration::from_secs(15 * 60);
+const DEADLINE: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const MEETING_LENGTH: Duration = Duration::from_secs(30 * 60);
+
+/// What surrounds some news.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The rollout's id, without `rollouts/`.
+    pub rollout: &'a str,
+    /// Names the event uniquely, e.g. `rollout-17.ingestion-v2`.
+    pub source: &'a str,
+    /// Orders changes of phase.
+    pub revision: u64,
+    /// Who did it.
+    pub actor: &'a str,
+    /// When it happened.
+    pub time: Timestamp,
+    /// The workspaces with uploads in the phase; `None` where nobody can say.
+    pub affected: Option<&'a [WorkspaceId]>,
 }
 
-/// A message to one destination.
+/// What follows from some news.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewMessage {
-    /// Stable over retries and replicas: made from event, channel and destination.
-    pub id: String,
-    /// The plan's id of the message, e.g. `phase-start`.
-    pub event: String,
-    /// The channel.
-    pub channel: String,
-    /// What it speaks.
-    pub kind: ChannelKind,
-    /// A channel label or one mail address.
-    pub destination: String,
-    /// For whom, in words.
-    pub audience: String,
-    /// Subject, one line.
-    pub subject: String,
-    /// Text.
-    pub body: String,
+pub struct Told {
+    /// Where the rollout stands now.
+    pub standing: Standing,
+    /// What the plan wants told.
+    pub communications: Vec<NewCommunication>,
+    /// Messages about a phase that was left are told no more: why.
+    pub overtaken: Option<String>,
 }
 
-/// Composes the messages `plan` asks for. `source` names the event uniquely, e.g. `rollout-17`.
-///
-/// # Errors
-/// Names a template that does not render; the event is not lost but cannot be told.
-pub fn compose(
-    plan: &Plan,
-    news: &News,
-    source: &str,
-    actor: &str,
-    time: Timestamp,
-) -> Result<Vec<NewMessage>, String> {
-    let (event, phase, fields) = describe(plan, news, actor, time);
-    let Some(rendered) = render(event, &fields) else {
-        return Ok(Vec::new());
-    };
-    let (subject, body) = rendered?;
-    let wanted = plan.communication.messages.iter().filter(|message| {
-        let fits = |phase: &PhaseId| message.phases.is_empty() || message.phases.contains(phase);
-        message.event == event && phase.as_ref().is_none_or(fits)
-    });
-    let mut messages = Vec::new();
+/// Decides what is told of `news`.
+#[must_use]
+pub fn tell(context: &Context<'_>, before: &Standing, news: &News) -> Told {
+    let Context { plan, source, revision, time, .. } = *context;
+    let standing = before.after(plan, news, revision, source, time);
+    let facts = facts(context, before, &standing, news);
+    let standing = Standing { review: facts.review, ..standing };
     let mut ids = Ids::default();
-    for message in wanted {
-        let audience =
-            plan.communication.audiences.iter().find(|known| known.id == message.audience);
-        let title = audience.map_or_else(String::new, |audience| audience.title.clone());
-        let addresses = audience.map_or(&[][..], |audience| audience.addresses.as_slice());
-        for channel in
-            plan.communication.channels.iter().filter(|c| message.channels.contains(&c.id))
-        {
-            for destination in destinations(channel, addresses) {
-                let wanted = format!("{source}.{}.{}.{destination}", message.id, channel.id);
-                let Some(id) = ids.give(wanted) else {
-                    continue; // The same destination, named twice.
-                };
-                messages.push(NewMessage {
-                    id,
-                    event: message.id.to_string(),
-                    channel: channel.id.to_string(),
-                    kind: channel.kind,
-                    destination,
-                    audience: title.clone(),
-                    subject: subject.clone(),
-                    body: body.clone(),
-                });
+    let mut communications = Vec::new();
+    for event in news.events(standing.incident.as_ref().is_some_and(|one| one.client_facing)) {
+        for message in plan.communication.messages.iter().filter(|one| one.event == event) {
+            if is_asked_for(plan, before, &standing, news, message) {
+                let one = communicate(context, &standing, message, &facts, &mut ids);
+                communications.push(one);
             }
         }
     }
-    Ok(messages)
+    if let (News::ReviewUnanswered { .. }, Some(to)) = (news, &plan.communication.escalation) {
+        let message = Message {
+            id: plan
+                .communication
+                .messages
+                .iter()
+                .find(|one| one.event == CommunicationEvent::ReviewReminder)
+                .map_or_else(|| to.audience.clone(), |one| one.id.clone()),
+            section: "4.2".to_owned(),
+            event: CommunicationEvent::ReviewReminder,
+            phases: Vec::new(),
+            channels: to.channels.clone(),
+            audience: to.audience.clone(),
+            deadline: None,
+        };
+        communications.push(communicate(context, &standing, &message, &facts, &mut ids));
+    }
+    let overtaken = match news {
+        News::RollbackStarted { from, .. } => Some(format!("{from} was left by a rollback")),
+        _ => None,
+    };
+    Told { standing, communications, overtaken }
 }
 
-/// Ids given out for one event: safe in a resource name and in a header, and distinct.
-#[derive(Debug, Default)]
-struct Ids {
-    wanted: BTreeSet<String>,
-    given: BTreeSet<String>,
+/// Composes one message of the plan by hand. The news is what is the case now.
+#[must_use]
+pub fn tell_by_hand(
+    context: &Context<'_>,
+    standing: &Standing,
+    message: &Message,
+) -> NewCommunication {
+    let facts = crate::facts::by_hand(context, standing, message.event);
+    communicate(context, standing, message, &facts, &mut Ids::default())
 }
 
-impl Ids {
-    /// An id made of letters, digits and `._@-`; `None` where the same was wanted before. Two that
-    /// differ only in other characters are told apart by a number.
-    fn give(&mut self, wanted: String) -> Option<String> {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '_' };
-        let plain: String = wanted.chars().map(safe).collect();
-        if !self.wanted.insert(wanted) {
-            return None;
+/// Whether the plan wants this message for this news.
+fn is_asked_for(
+    plan: &Plan,
+    before: &Standing,
+    after: &Standing,
+    news: &News,
+    message: &Message,
+) -> bool {
+    let covers = |phase: Option<&PhaseId>| {
+        message.phases.is_empty() || phase.is_some_and(|phase| message.phases.contains(phase))
+    };
+    match (message.event, news) {
+        // Before its phase, as soon as nothing but the entry criteria is missing.
+        (CommunicationEvent::CanaryInvitation, _) => {
+            let next = next_phase(plan, after.phase.as_ref());
+            let first = message.phases.first().or(next);
+            next.is_some() && first == next && just_approved(plan, before, after)
         }
-        let numbered = (2_u32..).map(|number| format!("{plain}-{number}"));
-        let mut candidates = std::iter::once(plain.clone()).chain(numbered);
-        let id = candidates.find(|id| !self.given.contains(id))?;
-        self.given.insert(id.clone());
-        Some(id)
+        // Shown in its phases, and withdrawn where it was shown before.
+        (CommunicationEvent::BetaAnnouncement, News::RollbackStarted { .. }) => {
+            covers(after.phase.as_ref())
+        }
+        (CommunicationEvent::BetaAnnouncement, News::PhaseStarted { .. }) => {
+            covers(after.phase.as_ref())
+                || (before.phase.is_some() && covers(before.phase.as_ref()))
+        }
+        // A meeting is arranged where there is a gate, and changed only where there is a meeting.
+        (CommunicationEvent::GateReview, News::PhaseStarted { .. }) => {
+            covers(after.phase.as_ref()) && gate(plan, after).is_some()
+        }
+        (CommunicationEvent::GateReview, _) => before.review.is_some_and(|review| {
+            covers(after.phase.as_ref()) && crate::facts::review_moves(plan, after, review, news)
+        }),
+        (_, News::RollbackStepDone { step, .. }) => {
+            plan.rollback_steps.iter().any(|known| known.id.as_str() == step && !known.by_system)
+        }
+        _ => after.phase.is_none() || covers(after.phase.as_ref()),
     }
 }
 
+pub(crate) fn gate<'a>(plan: &'a Plan, standing: &Standing) -> Option<&'a plan::Gate> {
+    plan.phase(standing.phase.as_ref()?)?.gate.as_ref()
+}
+
+pub(crate) fn next_phase<'a>(plan: &'a Plan, phase: Option<&PhaseId>) -> Option<&'a PhaseId> {
+    let mut behind = plan.phases.iter().skip_while(|one| Some(&one.id) != phase).skip(1);
+    behind.next().map(|next| &next.id)
+}
+
+/// Whether the last role that was missing has approved the gate.
+fn just_approved(plan: &Plan, before: &Standing, after: &Standing) -> bool {
+    let Some(gate) = gate(plan, after) else { return false };
+    let by_all =
+        |standing: &Standing| gate.approvers.iter().all(|r| standing.approved.contains(r.as_str()));
+    by_all(after) && !by_all(before)
+}
+
+/// The messages of one communication; or why there are none, which makes it incomplete.
+fn communicate(
+    context: &Context<'_>,
+    standing: &Standing,
+    message: &Message,
+    facts: &Facts,
+    ids: &mut Ids,
+) -> NewCommunication {
+    let urgency = Urgency::of(message.event);
+    let usual = if urgency == Urgency::Incident { INCIDENT_DEADLINE } else { DEADLINE };
+    let mut made = NewCommunication {
+        id: ids.give(format!("{}.{}", context.source, message.id)),
+        event: message.id.to_string(),
+        phase: standing.phase.clone(),
+        generation: standing.generation,
+        deadline: message.deadline.unwrap_or(usual),
+        messages: Vec::new(),
+        lacking: Vec::new(),
+    };
+    let plan = context.plan;
+    let audience = plan.communication.audiences.iter().find(|one| one.id == message.audience);
+    let channels = plan.communication.channels.iter();
+    for channel in channels.filter(|one| message.channels.contains(&one.id)) {
+        let rendered = match render(plan, message, channel.kind, &facts.fields) {
+            Ok(rendered) => rendered,
+            Err(why) => {
+                made.lacking.push(format!("{}: {why}", channel.id));
+                continue;
+            }
+        };
+        let destinations = destinations(context, channel, audience, message);
+        if destinations.is_empty() {
+            made.lacking.push(format!("{}: nobody in the audience has an address", channel.id));
+        }
+        if destinations.len() > DESTINATIONS_MAX {
+            made.lacking.push(format!(
+                "{}: {} destinations, and {DESTINATIONS_MAX} are the most",
+                channel.id,
+                destinations.len()
+            ));
+        }
+        let told = destinations.iter().take(DESTINATIONS_MAX);
+        made.messages.extend(told.map(|destination| {
+            let id = format!("{}.{}.{}.{destination}", context.source, message.id, channel.id);
+            let content = content(context, message, channel, facts, &destinations);
+            let title = audience.map_or_else(String::new, |audience| audience.title.clone());
+            new_message(
+                ids.give(id),
+                message,
+                channel,
+                destination,
+                title,
+                &rendered,
+                content,
+                facts,
+            )
+        }));
+    }
+    made
+}
+
+#[expect(clippy::too_many_arguments, reason = "parts of one message, all of them")]
+fn new_message(
+    id: String,
+    message: &Message,
+    channel: &Channel,
+    destination: &str,
+    audience: String,
+    rendered: &Rendered,
+    content: Content,
+    facts: &Facts,
+) -> NewMessage {
+    let urgency = Urgency::of(message.event);
+    let thread = match (urgency, &facts.thread) {
+        (Urgency::Incident, Some(thread)) => thread.clone(),
+        _ => String::new(),
+    };
+    NewMessage {
+        id,
+        event: message.id.to_string(),
+        channel: channel.id.to_string(),
+        kind: channel.kind,
+        destination: destination.to_owned(),
+        audience,
+        subject: rendered.subject.clone(),
+        body: rendered.body.clone(),
+        html_body: rendered.html.clone(),
+        template_digest: rendered.digest.clone(),
+        urgency,
+        thread,
+        content,
+    }
+}
+
+/// The channel that takes what `channel` refuses for good, and the destinations in it.
+#[must_use]
+pub fn stand_ins(plan: &Plan, event: &str, channel: &str) -> Option<(String, Vec<String>)> {
+    let known = &plan.communication;
+    let refused = known.channels.iter().find(|one| one.id.as_str() == channel)?;
+    let other = known.channels.iter().find(|one| Some(&one.id) == refused.fallback.as_ref())?;
+    let message = known.messages.iter().find(|one| one.id.as_str() == event)?;
+    if message.channels.contains(&other.id) {
+        return None; // It is told there anyway.
+    }
+    let audience = known.audiences.iter().find(|one| one.id == message.audience);
+    let destinations = match other.kind {
+        ChannelKind::Mail | ChannelKind::Meeting => {
+            audience.map_or_else(Vec::new, |one| addresses(plan, one, message, None))
+        }
+        _ => vec![other.label.clone()],
+    };
+    Some((other.id.to_string(), destinations))
+}
+
 /// Mail goes to each address by itself; everything else to the channel.
-fn destinations(channel: &Channel, addresses: &[String]) -> Vec<String> {
+fn destinations(
+    context: &Context<'_>,
+    channel: &Channel,
+    audience: Option<&Audience>,
+    message: &Message,
+) -> Vec<String> {
     match channel.kind {
-        ChannelKind::Mail | ChannelKind::Meeting => addresses.to_vec(),
+        ChannelKind::Mail | ChannelKind::Meeting => audience.map_or_else(Vec::new, |audience| {
+            addresses(context.plan, audience, message, context.affected)
+        }),
         ChannelKind::Slack
         | ChannelKind::Banner
         | ChannelKind::Blog
@@ -146,107 +289,41 @@ fn destinations(channel: &Channel, addresses: &[String]) -> Vec<String> {
     }
 }
 
-fn describe(
-    plan: &Plan,
-    news: &News,
-    actor: &str,
-    time: Timestamp,
-) -> (CommunicationEvent, Option<PhaseId>, Fields) {
-    let mut fields: Fields = vec![
-        ("pipeline", plan.pipeline.to_string()),
-        ("actor", actor.to_owned()),
-        ("time", time.to_string()),
-    ];
-    let mut incident = |title: String, why: &str, effect: &str| {
-        fields.push(("title", title));
-        fields.push(("why", why.to_owned()));
-        fields.push(("effect", effect.to_owned()));
-    };
-    match news {
-        News::PhaseStarted { phase: id, exposure } => {
-            let phase = plan.phase(id);
-            let text = |part: fn(&plan::Phase) -> &str| {
-                phase.map_or_else(String::new, |phase| part(phase).to_owned())
-            };
-            fields.push(("phase_id", id.to_string()));
-            fields.push(("phase_name", text(|phase| &phase.name)));
-            fields.push(("objective", text(|phase| &phase.objective)));
-            fields.push(("audience", text(|phase| &phase.audience)));
-            fields.push(("review", text(|phase| &phase.review.description)));
-            fields.push(("exposure", exposure.to_string()));
-            (CommunicationEvent::PhaseStart, Some(id.clone()), fields)
+/// What the channel needs besides the text.
+fn content(
+    context: &Context<'_>,
+    message: &Message,
+    channel: &Channel,
+    facts: &Facts,
+    destinations: &[String],
+) -> Content {
+    let stable = || format!("{}.{}", context.rollout, message.id);
+    match channel.kind {
+        ChannelKind::Meeting => match &facts.meeting {
+            Some(meeting) => {
+                let mut meeting = meeting.clone();
+                meeting.attendees = destinations.to_vec();
+                Content::Meeting(meeting)
+            }
+            None => Content::None,
+        },
+        ChannelKind::Banner => Content::Banner {
+            banner: stable(),
+            flag: context.plan.flag.to_string(),
+            withdrawn: facts.withdrawn(message),
+        },
+        ChannelKind::Blog => Content::BlogPost { post: stable() },
+        ChannelKind::StatusPage => Content::StatusUpdate {
+            incident: facts.thread.clone().unwrap_or_else(stable),
+            status: facts.status,
+            components: vec![context.plan.pipeline.to_string()],
+        },
+        ChannelKind::Slack if message.event == CommunicationEvent::RolloutArchived => {
+            Content::ChannelArchive
         }
-        News::RolloutPaused { reason } => {
-            incident(
-                "rollout paused".to_owned(),
-                reason,
-                "new uploads of the phase's cohort wait; ramp and phase clock stand still",
-            );
-            (CommunicationEvent::Incident, None, fields)
-        }
-        News::KillSwitchEngaged { scope, reason } => {
-            incident(
-                format!("kill switch engaged for {scope}"),
-                reason,
-                "new uploads in this scope wait until the switch is released",
-            );
-            (CommunicationEvent::Incident, None, fields)
-        }
-        News::KillSwitchReleased { scope, reason } => {
-            incident(format!("kill switch released for {scope}"), reason, "uploads go on");
-            (CommunicationEvent::Incident, None, fields)
-        }
+        ChannelKind::Slack | ChannelKind::Mail | ChannelKind::Webhook => Content::None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shipped() -> Plan {
-        Plan::parse(plan::SHIPPED).expect("the shipped plan is valid").0
-    }
-
-    fn told(news: &News) -> Vec<NewMessage> {
-        compose(&shipped(), news, "rollout-7", "ada", Timestamp::EPOCH).unwrap()
-    }
-
-    #[test]
-    fn a_phase_start_is_told_in_slack_and_by_mail() {
-        let phase = PhaseId::new("P1").unwrap();
-        let messages = told(&News::PhaseStarted { phase, exposure: BasisPoints::ZERO });
-        let slack = messages.iter().find(|message| message.kind == ChannelKind::Slack).unwrap();
-        assert_eq!(slack.destination, "#engineering");
-        assert_eq!(slack.subject, "ingestion_v2: P1 Canary has started");
-        assert!(messages.iter().any(|message| message.kind == ChannelKind::Mail));
-    }
-
-    #[test]
-    fn a_kill_is_an_incident_and_says_why() {
-        let news =
-            News::KillSwitchEngaged { scope: "everything".into(), reason: "bad data".into() };
-        let messages = told(&news);
-        let slack = messages.iter().find(|message| message.kind == ChannelKind::Slack).unwrap();
-        assert_eq!(slack.destination, "#incidents");
-        assert!(slack.body.contains("Reason: bad data"), "{}", slack.body);
-    }
-
-    #[test]
-    fn ids_are_stable_and_distinct() {
-        let news = News::RolloutPaused { reason: "look".into() };
-        let ids: Vec<_> = told(&news).into_iter().map(|message| message.id).collect();
-        let again: Vec<_> = told(&news).into_iter().map(|message| message.id).collect();
-        assert_eq!(ids, again);
-        let distinct: BTreeSet<_> = ids.iter().collect();
-        assert_eq!(distinct.len(), ids.len());
-    }
-
-    #[test]
-    fn an_id_is_safe_in_a_name_and_distinct_from_its_look_alike() {
-        let mut ids = Ids::default();
-        assert_eq!(ids.give("a.#x y".into()).as_deref(), Some("a._x_y"));
-        assert_eq!(ids.give("a.#x y".into()), None);
-        assert_eq!(ids.give("a.#x_y".into()).as_deref(), Some("a._x_y-2"));
-        assert_eq!(ids.give("a.b\r\n@c".into()).as_deref(), Some("a.b__@c"));
-    }
-}
+mod tests;

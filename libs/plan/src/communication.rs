@@ -1,6 +1,8 @@
 //! Who is told of what, and where.
 
-use vocab::{PhaseId, ResourceId};
+use std::time::Duration;
+
+use vocab::{Pattern, PhaseId, ResourceId, Role};
 
 use crate::named::named;
 
@@ -13,6 +15,66 @@ pub struct Communication {
     pub audiences: Vec<Audience>,
     /// Which event sends what.
     pub messages: Vec<Message>,
+    /// Mail addresses of people, teams and clients.
+    pub contacts: Vec<Contact>,
+    /// Texts that take the place of those that come with Softlaunch.
+    pub templates: Vec<Template>,
+    /// Triggers whose firing clients feel. A global pause, a kill and a rollback they always do.
+    pub client_facing: Vec<ResourceId>,
+    /// When messages of low urgency wait.
+    pub quiet_hours: Option<QuietHours>,
+    /// Messages of low urgency to one destination are sent together, this often at most.
+    pub digest_every: Option<Duration>,
+    /// Who is told when nobody acknowledges that a review is due.
+    pub escalation: Option<Escalation>,
+}
+
+/// Somebody who can be written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Id, e.g. `engineering`.
+    pub id: ResourceId,
+    /// Mail addresses.
+    pub addresses: Vec<String>,
+    /// Roles it stands for.
+    pub roles: Vec<Role>,
+    /// Workspaces of this client, as ids or globs; nobody's client where empty.
+    pub workspaces: Vec<Pattern>,
+}
+
+/// The text of an event's messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// The message it is for, by its id in the plan.
+    pub message: ResourceId,
+    /// The kind of channel it is for; for all where absent.
+    pub kind: Option<ChannelKind>,
+    /// The subject.
+    pub subject: String,
+    /// The text, one line or paragraph each.
+    pub body: Vec<String>,
+}
+
+/// Hours in which messages of low urgency wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuietHours {
+    /// Minutes by which local time is ahead of UTC.
+    pub offset_minutes: i32,
+    /// The minute of the local day at which they begin.
+    pub from_minute: u32,
+    /// The minute of the local day at which they end.
+    pub to_minute: u32,
+}
+
+/// Who is told when nobody acknowledges that a review is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Escalation {
+    /// After so long without an acknowledgement.
+    pub after: Duration,
+    /// Where.
+    pub channels: Vec<ResourceId>,
+    /// Who.
+    pub audience: ResourceId,
 }
 
 /// A channel.
@@ -24,6 +86,21 @@ pub struct Channel {
     pub kind: ChannelKind,
     /// Where, as people say it, e.g. `#engineering`.
     pub label: String,
+    /// Takes the messages that this one refuses for good.
+    pub fallback: Option<ResourceId>,
+    /// What becomes of a message of which nobody knows whether it was taken; by urgency if absent.
+    pub on_unknown: Option<OnUnknown>,
+    /// At most so many messages in a minute.
+    pub rate_per_minute: Option<u32>,
+}
+
+/// What becomes of a message of which nobody knows whether the channel took it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OnUnknown {
+    /// It is sent again: told twice beats not told.
+    Resend,
+    /// It waits for a person: told twice is worse than told late.
+    Park,
 }
 
 /// Protocols of channels.
@@ -54,6 +131,25 @@ pub struct Audience {
     pub title: String,
     /// Mail addresses, for channels that need them.
     pub addresses: Vec<String>,
+    /// Contacts in it.
+    pub contacts: Vec<ResourceId>,
+    /// Roles in it: the contacts that stand for them.
+    pub roles: Vec<Role>,
+    /// Clients in it, chosen by their workspaces.
+    pub clients: Option<Clients>,
+}
+
+/// Which clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Clients {
+    /// Those whose workspaces the phases of the message let in by name.
+    Selected,
+    /// Those for whose workspaces the flag is on.
+    Beta,
+    /// Those whose workspaces had uploads in the phase that is left.
+    Affected,
+    /// All.
+    All,
 }
 
 /// What an event sends.
@@ -71,6 +167,9 @@ pub struct Message {
     pub channels: Vec<ResourceId>,
     /// For whom.
     pub audience: ResourceId,
+    /// Everybody must have been told after so long; 15 minutes for incidents and a day for others
+    /// where absent.
+    pub deadline: Option<Duration>,
 }
 
 /// Events that people are told of.
@@ -102,6 +201,8 @@ pub enum CommunicationEvent {
     PostGaFollowUp,
     /// A phase has taken longer than planned.
     PhaseOverdue,
+    /// The rollout is over: its own Slack channel is archived.
+    RolloutArchived,
 }
 
 named!(ChannelKind {
@@ -112,6 +213,18 @@ named!(ChannelKind {
     "blog" => Blog,
     "status_page" => StatusPage,
     "webhook" => Webhook,
+});
+
+named!(OnUnknown {
+    "resend" => Resend,
+    "park" => Park,
+});
+
+named!(Clients {
+    "selected" => Selected,
+    "beta" => Beta,
+    "affected" => Affected,
+    "all" => All,
 });
 
 named!(CommunicationEvent {
@@ -128,4 +241,5 @@ named!(CommunicationEvent {
     "advisory" => Advisory,
     "post_ga_follow_up" => PostGaFollowUp,
     "phase_overdue" => PhaseOverdue,
+    "rollout_archived" => RolloutArchived,
 });

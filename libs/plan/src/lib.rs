@@ -31,7 +31,8 @@ mod whole;
 
 pub use closing::{DocumentChange, DocumentControl, Enhancement, GaRules, PostGaTask, Reference};
 pub use communication::{
-    Audience, Channel, ChannelKind, Communication, CommunicationEvent, Message,
+    Audience, Channel, ChannelKind, Clients, Communication, CommunicationEvent, Contact,
+    Escalation, Message, OnUnknown, QuietHours, Template,
 };
 pub use criterion::{
     Assurance, Baseline, Criterion, Judged, MetricCriterion, Observation, PromQuery, Statistic,

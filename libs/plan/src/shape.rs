@@ -9,7 +9,9 @@ mod whole;
 mod word;
 
 pub(crate) use closing::{DOCUMENT, DOCUMENT_CHANGE, ENHANCEMENT, GA, POST_GA_TASK, REFERENCE};
-pub(crate) use communication::{AUDIENCE, CHANNEL, COMMUNICATION, MESSAGE};
+pub(crate) use communication::{
+    AUDIENCE, CHANNEL, COMMUNICATION, CONTACT, ESCALATION, MESSAGE, QUIET_HOURS, TEMPLATE,
+};
 pub(crate) use criterion::{BASELINE, CRITERION, METRIC_CRITERION, PROM_QUERY};
 pub(crate) use phase::{
     ACTIVITY, COHORT, EXCLUSION, FLAG, GATE, LIMITS, PARAMETER, PHASE, RAMP_STEP, REVIEW,
@@ -20,7 +22,9 @@ pub(crate) use response::{
     TRIGGER, TRIGGER_METRIC, WATCHING,
 };
 pub(crate) use whole::{PLAN, ROLE_TITLE};
-pub(crate) use word::{Word, parse_confidence, parse_span, parse_window};
+pub(crate) use word::{
+    Word, parse_clock_time, parse_confidence, parse_span, parse_utc_offset, parse_window,
+};
 
 use crate::node::Node;
 use crate::problem::Problems;

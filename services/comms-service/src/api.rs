@@ -1,5 +1,7 @@
 //! The rpcs: decode, call the app, encode.
 
+mod communications;
+
 use std::sync::Arc;
 
 use contracts::comms as pb;
@@ -55,7 +57,9 @@ impl CommsService for Api {
             last_part(DOMAIN, "rollout", rollout, "rollouts")?;
         }
         let wanted = message::State::try_from(state).map_err(|_e| {
-            let why = format!("{state} is not a state: expected PENDING, SENT or DEAD");
+            let why = format!(
+                "{state} is not a state: expected PENDING, SENT, DEAD, CANCELLED or UNKNOWN"
+            );
             Fault::field(DOMAIN, "state", why)
         })?;
         let list = format!("messages {rollout} {state}");
@@ -96,6 +100,25 @@ impl CommsService for Api {
         let after = u64::try_from(request.get_ref().after_revision)
             .map_err(|_e| Fault::field(DOMAIN, "after_revision", "is negative"))?;
         Ok(Response::new(watch(Arc::clone(&self.app), after)))
+    }
+
+    async fn list_communications(
+        &self,
+        request: Request<pb::ListCommunicationsRequest>,
+    ) -> Answer<pb::ListCommunicationsResponse> {
+        communications::list(&self.app, request.get_ref()).map(Response::new)
+    }
+
+    type WatchCommunicationsStream =
+        ReceiverStream<Result<pb::WatchCommunicationsResponse, Status>>;
+
+    async fn watch_communications(
+        &self,
+        request: Request<pb::WatchCommunicationsRequest>,
+    ) -> Answer<Self::WatchCommunicationsStream> {
+        let after = u64::try_from(request.get_ref().after_revision)
+            .map_err(|_e| Fault::field(DOMAIN, "after_revision", "is negative"))?;
+        Ok(Response::new(communications::watch(Arc::clone(&self.app), after)))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Commands: load, decide, append.
 
+mod telling;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use comms_core::{NewMessage, Next, after_attempt, compose};
+use comms_core::{AttemptOutcome, Next, Policy, after_attempt, stand_ins};
 use contracts::comms as pb;
 use contracts::comms::comms_event::Kind;
 use contracts::comms::message;
@@ -16,6 +18,7 @@ use store::{Draft, Replica, Snapshot};
 use vocab::{Actor, Timestamp};
 
 use crate::channels::Answer;
+use crate::convert::told::urgency_of;
 use crate::convert::{Concern, Occurrence, What, shown, wire_outcome};
 use crate::error::{DOMAIN, Refused};
 use crate::state::{Applied, State, Stored, draft};
@@ -47,7 +50,6 @@ impl App {
         occurrence: &Occurrence,
         plan_source: &[u8],
     ) -> Result<(), Fault> {
-        let (made, due) = (self.clock.now(), real_now());
         self.execute("", |state| {
             let cursor = state.cursor(occurrence.source);
             let rollout = match &occurrence.what {
@@ -60,13 +62,11 @@ impl App {
             if occurrence.revision <= cursor {
                 return Ok(Vec::new()); // Handled before.
             }
-            let messages = messages(state, occurrence);
-            let messages =
-                messages.into_iter().map(|(rollout, new)| pending(rollout, new, made, due));
             let handled = pb::SourceHandled {
                 source: occurrence.source.to_owned(),
                 revision: signed(occurrence.revision),
-                messages: messages.collect(),
+                messages: Vec::new(),
+                made: Some(telling::of_occurrence(state, occurrence, &self.clock)),
                 plan_source: plan_source.to_vec(),
                 rollout,
             };
@@ -92,25 +92,46 @@ impl App {
             occur_time: Some(wire_time(self.clock.now())),
             outcome: wire_outcome(&answer.outcome).into(),
             detail: answer.detail.clone(),
-        };
-        let next = after_attempt(&answer.outcome, tried.tries + 1, jitter, real_now());
-        let (state, due) = match next {
-            Next::Sent => (message::State::Sent, None),
-            Next::RetryAt(due) => (message::State::Pending, Some(wire_time(due))),
-            Next::Dead => (message::State::Dead, None),
+            receipt: answer.receipt.clone(),
         };
         let name = &tried.message.name;
-        self.execute("", |current| {
-            let now = current.message(name).map(|stored| stored.revision());
-            if now != Some(tried.revision()) {
+        let (now, real) = (self.clock.now(), real_now());
+        self.execute("", |state| {
+            let Some(current) = state.message(name) else { return Ok(Vec::new()) };
+            let sent = matches!(answer.outcome, AttemptOutcome::Sent);
+            // Cancelled while it was on its way, and taken all the same: that is what happened.
+            let late = sent && current.message.state() == message::State::Cancelled;
+            if current.revision() != tried.revision() && !late {
                 return Ok(Vec::new());
             }
+            let policy = policy(state, &tried.message);
+            let next = after_attempt(&answer.outcome, tried.tries + 1, jitter, real, policy);
+            let (next_state, due) = match next {
+                Next::Sent => (message::State::Sent, None),
+                Next::RetryAt(due) => (message::State::Pending, Some(wire_time(due))),
+                Next::Dead => (message::State::Dead, None),
+                Next::Parked => (message::State::Unknown, None),
+            };
+            let dead = next_state == message::State::Dead;
+            let fallbacks = if dead { fallbacks(state, &tried.message, now) } else { Vec::new() };
             Ok(vec![draft(Kind::DeliveryAttempted(pb::DeliveryAttempted {
                 message: name.clone(),
                 attempt: Some(attempt.clone()),
-                state: state.into(),
+                state: next_state.into(),
                 next_attempt_time: due,
+                fallbacks,
             }))])
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Records that messages are about to be sent: a crash from here on leaves them known as such.
+    pub(crate) async fn begin(&self, batch: &[Arc<Stored>]) -> Result<(), Fault> {
+        let messages: Vec<_> = batch.iter().map(|one| one.message.name.clone()).collect();
+        self.execute("", |_| {
+            let begun = pb::DeliveryBegun { messages: messages.clone() };
+            Ok(vec![draft(Kind::DeliveryBegun(begun))])
         })
         .await
         .map(drop)
@@ -127,7 +148,7 @@ impl App {
         let command = command(&self.clock, actor, reason, None);
         let executed = self.replica.execute(&command, |state, _| {
             let stored = state.message(name).ok_or_else(missing)?;
-            if stored.message.state() != message::State::Dead {
+            if !matches!(stored.message.state(), message::State::Dead | message::State::Unknown) {
                 return Ok::<_, Refused>(Vec::new());
             }
             let next_attempt_time = Some(wire_time(real_now()));
@@ -151,24 +172,50 @@ impl App {
     }
 }
 
-/// The messages an event asks for, each with the rollout whose plan asks.
-fn messages(state: &State, occurrence: &Occurrence) -> Vec<(String, NewMessage)> {
-    let What::News(concern, news) = &occurrence.what else { return Vec::new() };
-    let (source, revision) = (occurrence.source, occurrence.revision);
-    let plans = concerned(state, concern);
-    if plans.is_empty() {
-        tracing::warn!(source, revision, ?concern, "no plan says whom to tell: nobody is told");
+/// How a message's channel handles it.
+pub(crate) fn policy(state: &State, message: &pb::Message) -> Policy {
+    let audience = state.plans.get(&message.rollout).and_then(|applied| {
+        let plan = &applied.plan.communication;
+        let known = plan.messages.iter().find(|one| one.id.as_str() == message.event)?;
+        plan.audiences.iter().find(|one| one.id == known.audience)
+    });
+    let to_clients = audience.is_some_and(|audience| audience.clients.is_some());
+    Policy::of(state.channel(message), urgency_of(message), to_clients)
+}
+
+/// What stands in for a message that its channel refused for good: one for each destination in the
+/// channel that the plan names. One that stands in itself is not stood in for.
+fn fallbacks(state: &State, dead: &pb::Message, made: Timestamp) -> Vec<pb::Message> {
+    if dead.test || !dead.fallback_for.is_empty() {
+        return Vec::new();
     }
-    let mut messages = Vec::new();
-    for (rollout, applied) in plans {
-        let id = rollout.rsplit('/').next().unwrap_or_default();
-        let origin = format!("{source}-{revision}.{id}");
-        match compose(&applied.plan, news, &origin, &occurrence.actor, occurrence.time) {
-            Ok(composed) => messages.extend(composed.into_iter().map(|new| (rollout.clone(), new))),
-            Err(why) => tracing::error!(source, revision, rollout, why, "cannot be told"),
+    let known = state.plans.get(&dead.rollout);
+    let found = known.and_then(|known| stand_ins(&known.plan, &dead.event, &dead.channel));
+    let Some((channel, destinations)) = found else { return Vec::new() };
+    let one = |destination: String| {
+        let id = dead.name.strip_prefix("messages/").unwrap_or(&dead.name);
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "._@-".contains(c) { c } else { '_' };
+        let to: String = destination.chars().map(safe).collect();
+        let name = format!("messages/{id}.instead.{channel}.{to}");
+        if state.message(&name).is_some() {
+            return None; // A redrive failed again: who stands in was told before.
         }
-    }
-    messages
+        Some(pb::Message {
+            name,
+            channel: channel.clone(),
+            destination,
+            html_body: comms_core::html_of(&dead.body),
+            state: message::State::Pending.into(),
+            attempts: Vec::new(),
+            receipt: String::new(),
+            create_time: Some(wire_time(made)),
+            next_attempt_time: Some(wire_time(real_now())),
+            fallback_for: dead.name.clone(),
+            content: None,
+            ..dead.clone()
+        })
+    };
+    destinations.into_iter().filter_map(one).collect()
 }
 
 /// The plans an event concerns: of several rollouts of one pipeline, that of the newest.
@@ -186,21 +233,4 @@ fn concerned<'a>(state: &'a State, concern: &Concern) -> Vec<(&'a String, &'a Ap
         }
     }
     newest.into_values().collect()
-}
-
-fn pending(rollout: String, new: NewMessage, made: Timestamp, due: Timestamp) -> pb::Message {
-    pb::Message {
-        name: format!("messages/{}", new.id),
-        event: new.event,
-        rollout,
-        channel: new.channel,
-        destination: new.destination,
-        audience: new.audience,
-        subject: new.subject,
-        body: new.body,
-        state: message::State::Pending.into(),
-        create_time: Some(wire_time(made)),
-        next_attempt_time: Some(wire_time(due)),
-        ..pb::Message::default()
-    }
 }

@@ -1,5 +1,7 @@
 //! Between the wire, the journal and the core.
 
+pub(crate) mod told;
+
 use comms_core::{AttemptOutcome, News};
 use contracts::comms as pb;
 use contracts::killswitch::kill_switch::State as SwitchState;
@@ -8,6 +10,7 @@ use contracts::killswitch::watch_kill_switch_events_response::Event as SwitchEve
 use contracts::killswitch::{KillSwitch, Scope, WatchKillSwitchEventsResponse};
 use contracts::rollout::WatchRolloutEventsResponse;
 use contracts::rollout::rollout_event::Kind;
+use contracts::rollout::trigger_seen::{Outcome, Watched};
 use service_kit::clock::Clock;
 use service_kit::wire::{time_of, wire_time};
 use vocab::{BasisPoints, PhaseId, PipelineId, Timestamp};
@@ -49,55 +52,20 @@ pub(crate) enum Concern {
 /// must not stop those behind it.
 pub(crate) fn of_rollout(response: WatchRolloutEventsResponse) -> Occurrence {
     let event = response.event.unwrap_or_default();
-    let concern = || Concern::Rollout(event.rollout.clone());
+    let concern = Concern::Rollout(event.rollout.clone());
     let what = match event.kind {
         Some(Kind::RolloutCreated(created)) => {
             What::PlanChosen { rollout: event.rollout, plan_version: created.plan_version }
         }
-        Some(Kind::PhaseEntered(entered)) => {
-            let phase = PhaseId::new(&entered.phase_id);
-            let exposure = BasisPoints::new(i64::from(entered.exposure_basis_points));
-            match (phase, exposure) {
-                (Ok(phase), Ok(exposure)) => {
-                    What::News(concern(), News::PhaseStarted { phase, exposure })
-                }
-                (Err(why), _) | (_, Err(why)) => unreadable("rollout", response.revision, &why),
-            }
-        }
-        Some(Kind::RolloutPaused(paused)) => {
-            What::News(concern(), News::RolloutPaused { reason: paused.reason })
-        }
-        Some(Kind::RollbackStarted(started)) => {
-            let (from, to, why) = (started.from_phase_id, started.to_phase_id, started.reason);
-            let reason = format!("it is rolled back from {from} to {to}: {why}");
-            What::News(concern(), News::RolloutPaused { reason })
-        }
         Some(Kind::PlanChanged(changed)) => {
             What::PlanChosen { rollout: event.rollout, plan_version: changed.plan_version }
         }
-        Some(
-            Kind::PlanStored(_)
-            | Kind::PlanApproved(_)
-            | Kind::RampProposed(_)
-            | Kind::HoldBroken(_)
-            | Kind::HoldMended(_)
-            | Kind::TriggerSeen(_)
-            | Kind::RollbackStepDone(_)
-            | Kind::PhaseReentered(_)
-            | Kind::KillSwitchEngaged(_)
-            | Kind::TimelineNoted(_)
-            | Kind::PhaseOverdue(_)
-            | Kind::GaAnnounced(_)
-            | Kind::GaDeclared(_)
-            | Kind::PostGaTaskDone(_)
-            | Kind::RolloutArchived(_)
-            | Kind::MetricsSampled(_)
-            | Kind::GateApproved(_)
-            | Kind::RampStepTaken(_)
-            | Kind::RolloutResumed(_)
-            | Kind::GenerationApplied(_),
-        )
-        | None => What::Nothing,
+        Some(kind) => match news_of(kind) {
+            Ok(Some(news)) => What::News(concern, news),
+            Ok(None) => What::Nothing,
+            Err(why) => unreadable("rollout", response.revision, &why),
+        },
+        None => What::Nothing,
     };
     Occurrence {
         source: "rollout",
@@ -106,6 +74,66 @@ pub(crate) fn of_rollout(response: WatchRolloutEventsResponse) -> Occurrence {
         actor: response.actor,
         what,
     }
+}
+
+/// What an event of a rollout is to people; `None` where they are told by another or not at all.
+fn news_of(kind: Kind) -> Result<Option<News>, vocab::Invalid> {
+    Ok(Some(match kind {
+        Kind::PhaseEntered(entered) => {
+            started(&entered.phase_id, entered.exposure_basis_points, false)?
+        }
+        Kind::PhaseReentered(entered) => {
+            started(&entered.phase_id, entered.exposure_basis_points, true)?
+        }
+        Kind::GateApproved(approved) => News::GateApproved { role: approved.role },
+        Kind::RolloutPaused(paused) => News::RolloutPaused {
+            reason: paused.reason,
+            global: paused.global,
+            trigger: paused.trigger_id,
+        },
+        Kind::RolloutResumed(resumed) => News::RolloutResumed { reason: resumed.reason },
+        Kind::RollbackStarted(started) => News::RollbackStarted {
+            from: started.from_phase_id,
+            to: started.to_phase_id,
+            reason: started.reason,
+        },
+        Kind::RollbackStepDone(done) => {
+            News::RollbackStepDone { step: done.step_id, detail: done.detail }
+        }
+        Kind::PhaseOverdue(overdue) => {
+            News::PhaseOverdue { phase: PhaseId::new(&overdue.phase_id)? }
+        }
+        Kind::GaAnnounced(_) => News::GaAnnounced,
+        Kind::GaDeclared(_) => News::GaDeclared,
+        Kind::PostGaTaskDone(done) => News::PostGaTaskDone { task: done.task_id },
+        Kind::RolloutArchived(archived) => News::RolloutArchived { reason: archived.reason },
+        Kind::TriggerSeen(seen) if seen.outcome() != Outcome::Stale => News::WatchedChanged {
+            trigger: matches!(seen.watched(), Watched::Trigger | Watched::Unspecified),
+            acted: seen.outcome() == Outcome::Acted,
+            firing: seen.firing,
+            id: seen.watched_id,
+            title: seen.title,
+            evidence: seen.evidence,
+        },
+        Kind::TriggerSeen(_) // Of a phase that was left.
+        | Kind::KillSwitchEngaged(_) // The kill-switch service says so itself.
+        | Kind::RolloutCreated(_)
+        | Kind::PlanChanged(_)
+        | Kind::PlanStored(_)
+        | Kind::PlanApproved(_)
+        | Kind::RampProposed(_)
+        | Kind::HoldBroken(_)
+        | Kind::HoldMended(_)
+        | Kind::TimelineNoted(_)
+        | Kind::MetricsSampled(_)
+        | Kind::RampStepTaken(_)
+        | Kind::GenerationApplied(_) => return Ok(None),
+    }))
+}
+
+fn started(phase: &str, exposure: i32, again: bool) -> Result<News, vocab::Invalid> {
+    let exposure = BasisPoints::new(i64::from(exposure))?;
+    Ok(News::PhaseStarted { phase: PhaseId::new(phase)?, exposure, again })
 }
 
 /// Reads an event of the kill-switch service. Drills are nobody's news.
@@ -162,14 +190,31 @@ fn unreadable(source: &str, revision: i64, why: &vocab::Invalid) -> What {
     What::Nothing
 }
 
-/// A message as shown: its next attempt on the clock everything else is shown on.
+/// A message as shown: real times on the clock everything else is shown on.
 pub(crate) fn shown(stored: &Stored, clock: &Clock) -> pb::Message {
     let mut message = stored.message.clone();
-    if let (Some(due), Some(demo)) = (stored.due(), clock.demo()) {
-        let elapsed = due.since(demo.origin).saturating_mul(demo.factor);
-        message.next_attempt_time = Some(wire_time(demo.origin.plus(elapsed)));
-    }
+    message.next_attempt_time = stored.due().map(|due| wire_time(on(clock, due)));
+    message.deadline_time =
+        message.deadline_time.map(|time| wire_time(on(clock, time_of(Some(&time)))));
     message
+}
+
+/// A communication as shown: its deadline on the clock everything else is shown on.
+pub(crate) fn shown_communication(
+    communication: &pb::Communication,
+    clock: &Clock,
+) -> pb::Communication {
+    let mut shown = communication.clone();
+    shown.deadline_time =
+        shown.deadline_time.map(|time| wire_time(on(clock, time_of(Some(&time)))));
+    shown
+}
+
+/// A real time on a clock.
+fn on(clock: &Clock, real: Timestamp) -> Timestamp {
+    clock
+        .demo()
+        .map_or(real, |demo| demo.origin.plus(real.since(demo.origin).saturating_mul(demo.factor)))
 }
 
 pub(crate) const fn wire_outcome(outcome: &AttemptOutcome) -> pb::attempt::Outcome {

@@ -1,13 +1,15 @@
 //! Delivery: one worker for each channel, so that a broken one delays no other.
 //!
-//! A message is sent, then recorded as sent. A crash between the two sends it again: told twice
-//! beats not told.
+//! It is recorded that a message is about to be sent; it is sent; it is recorded how that went. After
+//! a crash between the first and the last nobody knows: it is sent again and labelled so, or waits for
+//! a person, as the policy of its channel says.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use comms_core::AttemptOutcome;
+use plan::OnUnknown;
 use service_kit::clock::real_now;
 use service_kit::journaled::store_failed;
 use service_kit::propagation::continue_trace;
@@ -19,8 +21,8 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 use vocab::Timestamp;
 
-use crate::app::App;
-use crate::channels::{Answer, Channels};
+use crate::app::{App, policy};
+use crate::channels::{Answer, Channels, Outbound};
 use crate::state::{State, Stored};
 
 const BATCH: usize = 4; // Messages on their way at once, per channel.
@@ -29,6 +31,17 @@ const LEASE_TTL: Duration = Duration::from_secs(15);
 const LEASE_RENEWAL: Duration = Duration::from_secs(5);
 const RETRY_DELAY: Duration = Duration::from_secs(1); // After the store failed, or a lease was taken.
 const RESTART_DELAY: Duration = Duration::from_secs(5); // After a worker panicked.
+
+/// Of an attempt of which nobody recorded how it went.
+const MAYBE: &str = "may have been sent before";
+
+/// A message that is to be sent, with what that takes.
+#[derive(Debug)]
+struct Ready {
+    stored: Arc<Stored>,
+    first_receipt: Option<String>,
+    on_unknown: OnUnknown,
+}
 
 /// Delivers what the journal says is to be delivered.
 #[derive(Debug)]
@@ -132,15 +145,30 @@ impl Deliveries {
         // What the holder before has delivered is in the journal, if not yet in memory.
         let snapshot = self.app.newest_state().await?;
         let now = real_now();
-        let due = snapshot.state.pending(channel).filter(|one| one.due() <= Some(now));
-        let batch: Vec<_> = due.take(BATCH).cloned().collect();
+        let deliverable = snapshot.state.deliverable(channel);
+        let due = deliverable.into_iter().filter(|one| one.due() <= Some(now));
+        let batch: Vec<_> = due.take(BATCH).map(|one| ready(&snapshot.state, one)).collect();
+        let pace = batch.first().and_then(|one| pace(&snapshot.state, one, batch.len()));
         drop(snapshot);
+        self.begin(&batch).await?;
         let rest_until = tokio::select! {
             rest_until = self.deliver_all(batch) => rest_until,
             never = self.renew(&lease) => never,
         };
+        let rest_until = pace.map_or(rest_until, |pace| rest_until.max(now.plus(pace)));
         self.leases.release(&lease).await.map_err(unavailable)?;
         Ok(Some(rest_until))
+    }
+
+    /// Records what is about to be sent, before any of it is.
+    async fn begin(&self, batch: &[Ready]) -> Result<(), Status> {
+        let sent: Vec<_> =
+            batch.iter().filter(|one| !one.parked()).map(|one| Arc::clone(&one.stored)).collect();
+        if sent.is_empty() {
+            return Ok(());
+        }
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(app.begin(&sent).await?) }).await
     }
 
     async fn renew(&self, lease: &Lease) -> Timestamp {
@@ -156,24 +184,34 @@ impl Deliveries {
     }
 
     /// Delivers a batch at once, and returns until when the channel wants quiet.
-    async fn deliver_all(self: &Arc<Self>, batch: Vec<Arc<Stored>>) -> Timestamp {
+    async fn deliver_all(self: &Arc<Self>, batch: Vec<Ready>) -> Timestamp {
         let mut deliveries = JoinSet::new();
-        for stored in batch {
-            let (name, channel) = (&stored.message.name, &stored.message.channel);
+        for ready in batch {
+            let (name, channel) = (&ready.stored.message.name, &ready.stored.message.channel);
             let span = tracing::info_span!("deliver", name, channel);
-            continue_trace(&span, &stored.traceparent);
-            deliveries.spawn(Arc::clone(self).deliver(stored).instrument(span));
+            continue_trace(&span, &ready.stored.traceparent);
+            deliveries.spawn(Arc::clone(self).deliver(ready).instrument(span));
         }
         deliveries.join_all().await.into_iter().max().unwrap_or(Timestamp::EPOCH)
     }
 
-    async fn deliver(self: Arc<Self>, stored: Arc<Stored>) -> Timestamp {
+    async fn deliver(self: Arc<Self>, ready: Ready) -> Timestamp {
+        let parked = ready.parked();
+        let Ready { stored, first_receipt, .. } = ready;
+        if parked {
+            tracing::error!("it ended while this was being sent: on the dead-letter list");
+            self.record(stored, Answer::unknown(MAYBE)).await;
+            return Timestamp::EPOCH;
+        }
         #[cfg(feature = "seeded-bugs")]
         if store::seeded::is_active(store::seeded::MARK_BEFORE_SEND) {
             self.record(Arc::clone(&stored), Answer::new(AttemptOutcome::Sent, "ok")).await;
         }
-        let sending = tokio::time::timeout(ATTEMPT_TIMEOUT, self.channels.send(&stored));
+        let first_receipt = first_receipt.as_deref();
+        let outbound = Outbound { message: &stored.message, kind: stored.kind, first_receipt };
+        let sending = tokio::time::timeout(ATTEMPT_TIMEOUT, self.channels.send(outbound));
         let answer = sending.await.unwrap_or_else(|_e| Answer::unknown("no answer within 15 s"));
+        let answer = if stored.begun { labelled(answer) } else { answer };
         let asked = match &answer.outcome {
             AttemptOutcome::Transient { retry_after } => retry_after.unwrap_or_default(),
             AttemptOutcome::Sent | AttemptOutcome::Permanent | AttemptOutcome::Unknown => {
@@ -212,8 +250,36 @@ impl Deliveries {
     }
 }
 
+impl Ready {
+    /// Not sent: it may have been before, and its channel's policy is not to tell twice.
+    fn parked(&self) -> bool {
+        self.stored.begun && self.on_unknown == OnUnknown::Park
+    }
+}
+
+fn ready(state: &State, stored: &Arc<Stored>) -> Ready {
+    Ready {
+        stored: Arc::clone(stored),
+        first_receipt: state.first_receipt(&stored.message).map(str::to_owned),
+        on_unknown: policy(state, &stored.message).on_unknown,
+    }
+}
+
+/// How long a batch uses up of what a channel takes in a minute.
+fn pace(state: &State, ready: &Ready, messages: usize) -> Option<Duration> {
+    let rate = state.channel(&ready.stored.message)?.rate_per_minute?;
+    let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+    Some(Duration::from_secs(60).saturating_mul(messages) / rate.max(1))
+}
+
+/// Says in the record that this attempt may not have been the first to arrive.
+fn labelled(mut answer: Answer) -> Answer {
+    answer.detail = format!("{MAYBE}; {}", answer.detail);
+    answer
+}
+
 fn plan(state: &State, channel: &str, rest_until: Timestamp, now: Timestamp) -> Plan {
-    match state.pending(channel).filter_map(|stored| stored.due()).min() {
+    match state.deliverable(channel).into_iter().filter_map(|stored| stored.due()).min() {
         None => Plan::AwaitChange,
         Some(due) if due.max(rest_until) > now => Plan::SleepUntil(due.max(rest_until)),
         Some(_) => Plan::Deliver,

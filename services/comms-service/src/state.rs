@@ -1,9 +1,11 @@
-//! Messages, cursors and plans as a fold of the journal.
+//! Messages, communications, cursors and plans as a fold of the journal.
+
+pub(crate) mod communications;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use comms_core::ATTEMPTS_MAX;
+use comms_core::{ATTEMPTS_MAX, Standing};
 use contracts::comms as pb;
 use contracts::comms::comms_event::Kind;
 use contracts::comms::message;
@@ -12,6 +14,9 @@ use prost::Message as _;
 use service_kit::wire::{signed, time_of};
 use store::{Draft, Projection, Record};
 use vocab::Timestamp;
+
+use crate::convert::told::standing_of;
+use crate::state::communications::Communications;
 
 /// Where a message came into being: the record, and its place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +30,8 @@ pub(crate) struct Stored {
     pub(crate) kind: Option<ChannelKind>,
     /// Attempts since it was made or redriven.
     pub(crate) tries: usize,
+    /// An attempt was begun of which nobody has recorded how it went.
+    pub(crate) begun: bool,
     /// The trace of the command that led to it.
     pub(crate) traceparent: String,
 }
@@ -60,6 +67,11 @@ pub(crate) struct State {
     pub(crate) rollouts: BTreeSet<String>,
     /// Plans by rollout.
     pub(crate) plans: BTreeMap<String, Applied>,
+    /// Where rollouts stand.
+    pub(crate) standings: BTreeMap<String, Standing>,
+    pub(crate) communications: Communications,
+    /// What channels call the first message of a thread, by channel, destination and thread.
+    receipts: BTreeMap<(String, String, String), (Position, String)>,
 }
 
 impl State {
@@ -81,6 +93,46 @@ impl State {
     pub(crate) fn pending(&self, channel: &str) -> impl Iterator<Item = &Arc<Stored>> {
         let positions = self.pending.get(channel).into_iter().flatten();
         positions.filter_map(|position| self.messages.get(position))
+    }
+
+    /// What waits for delivery anywhere.
+    pub(crate) fn all_pending(&self) -> impl Iterator<Item = &Arc<Stored>> {
+        let positions = self.pending.values().flatten();
+        positions.filter_map(|position| self.messages.get(position))
+    }
+
+    /// What may be delivered in a channel, oldest first: of a thread only its oldest, so that what
+    /// belongs together arrives in order.
+    pub(crate) fn deliverable(&self, channel: &str) -> Vec<&Arc<Stored>> {
+        let mut threads = BTreeSet::new();
+        let mut first = Vec::new();
+        for stored in self.pending(channel) {
+            let message = &stored.message;
+            let thread = (&message.destination, &message.thread);
+            if message.thread.is_empty() || threads.insert(thread) {
+                first.push(stored);
+            }
+        }
+        first
+    }
+
+    /// What the channel calls the first message of a message's thread.
+    pub(crate) fn first_receipt(&self, message: &pb::Message) -> Option<&str> {
+        if message.thread.is_empty() {
+            return None;
+        }
+        self.receipts.get(&thread_key(message)).map(|(_, receipt)| receipt.as_str())
+    }
+
+    /// What a channel's plan says of it.
+    pub(crate) fn channel(&self, message: &pb::Message) -> Option<&plan::Channel> {
+        let plan = &self.plans.get(&message.rollout)?.plan;
+        plan.communication.channels.iter().find(|one| one.id.as_str() == message.channel)
+    }
+
+    /// Where a rollout stands; before its first phase where nothing is known.
+    pub(crate) fn standing(&self, rollout: &str) -> Standing {
+        self.standings.get(rollout).cloned().unwrap_or_default()
     }
 
     /// What changed after `revision`, in that order.
@@ -109,6 +161,37 @@ impl State {
         for (index, message) in handled.messages.into_iter().enumerate() {
             self.insert(Position(record.version, index), message, record);
         }
+        self.made(handled.made.unwrap_or_default(), record);
+    }
+
+    fn made(&mut self, made: pb::Made, record: &Record) {
+        for standing in made.standings {
+            self.standings.insert(standing.rollout.clone(), standing_of(standing));
+        }
+        for cancellation in made.cancellations {
+            self.update(&cancellation.message, record, |stored| {
+                stored.message.set_state(message::State::Cancelled);
+                stored.message.state_reason = cancellation.reason;
+                stored.message.next_attempt_time = None;
+            });
+        }
+        let names: Vec<_> = made.communications.iter().map(|one| one.name.clone()).collect();
+        for (index, communication) in made.communications.into_iter().enumerate() {
+            self.communications.insert(Position(record.version, index), communication);
+        }
+        for (index, message) in made.messages.into_iter().enumerate() {
+            self.insert(Position(record.version, index), message, record);
+        }
+        for name in names {
+            self.refresh(&name, record);
+        }
+    }
+
+    fn refresh(&mut self, communication: &str, record: &Record) {
+        if !communication.is_empty() {
+            let (version, time) = (record.version, record.time);
+            self.communications.refresh(communication, &self.messages, version, time);
+        }
     }
 
     fn insert(&mut self, position: Position, mut message: pb::Message, record: &Record) {
@@ -116,19 +199,18 @@ impl State {
             return; // Made before.
         }
         stamp(&mut message, record.version);
-        let kind = self.plans.get(&message.rollout).and_then(|applied| {
-            let channels = &applied.plan.communication.channels;
-            channels.iter().find(|known| known.id.as_str() == message.channel).map(|one| one.kind)
-        });
+        let kind = self.channel(&message).map(|channel| channel.kind);
         self.by_name.insert(message.name.clone(), position);
         self.by_revision.insert((record.version, position));
         let traceparent = record.traceparent.clone();
-        let stored = Stored { message, kind, tries: 0, traceparent };
+        let stored = Stored { message, kind, tries: 0, begun: false, traceparent };
         self.index(position, &stored);
+        self.communications.adopt(&stored.message.communication, position);
         self.messages.insert(position, Arc::new(stored));
     }
 
-    fn update(&mut self, name: &str, version: u64, change: impl FnOnce(&mut Stored)) {
+    fn update(&mut self, name: &str, record: &Record, change: impl FnOnce(&mut Stored)) {
+        let version = record.version;
         let Some(position) = self.by_name.get(name).copied() else { return };
         let Some(entry) = self.messages.get_mut(&position) else { return };
         let stored = Arc::make_mut(entry);
@@ -138,6 +220,21 @@ impl State {
         stamp(&mut stored.message, version);
         let stored = Arc::clone(entry);
         self.index(position, &stored);
+        let message = &stored.message;
+        if message.state() == message::State::Sent
+            && !message.thread.is_empty()
+            && !message.receipt.is_empty()
+        {
+            let first = self
+                .receipts
+                .entry(thread_key(message))
+                .or_insert_with(|| (position, message.receipt.clone()));
+            if position < first.0 {
+                *first = (position, message.receipt.clone());
+            }
+        }
+        let communication = message.communication.clone();
+        self.refresh(&communication, record);
     }
 
     /// Keeps `pending` in step with a message's state.
@@ -156,27 +253,74 @@ impl State {
 
 impl Projection for State {
     fn apply(&mut self, record: &Record) -> Result<(), String> {
-        let version = record.version;
         match decode(record)? {
             Kind::SourceHandled(handled) => self.handled(handled, record),
-            Kind::DeliveryAttempted(attempted) => {
-                self.update(&attempted.message, version, |stored| {
-                    stored.tries += 1;
-                    stored.message.attempts.extend(attempted.attempt);
-                    let surplus = stored.message.attempts.len().saturating_sub(ATTEMPTS_MAX);
-                    stored.message.attempts.drain(..surplus); // The journal has them all.
-                    stored.message.state = attempted.state;
-                    stored.message.next_attempt_time = attempted.next_attempt_time;
-                });
-            }
-            Kind::Redriven(redriven) => self.update(&redriven.message, version, |stored| {
+            Kind::DeliveryAttempted(attempted) => self.attempted(attempted, record),
+            Kind::Redriven(redriven) => self.update(&redriven.message, record, |stored| {
                 stored.tries = 0;
+                stored.begun = false; // Whoever redrives it has looked.
                 stored.message.set_state(message::State::Pending);
+                stored.message.state_reason = String::new();
                 stored.message.next_attempt_time = redriven.next_attempt_time;
             }),
+            Kind::MessagesMade(made) => {
+                for name in &made.overdue_communications {
+                    self.communications.note_overdue(name);
+                    self.refresh(name, record);
+                }
+                for name in &made.alerted_communications {
+                    self.communications.note_alerted(name);
+                }
+                self.made(made.made.unwrap_or_default(), record);
+            }
+            Kind::DeliveryBegun(begun) => {
+                for name in &begun.messages {
+                    let position = self.by_name.get(name);
+                    let stored = position.and_then(|one| self.messages.get_mut(one));
+                    // Not a change to anybody but those who deliver: the revision stays.
+                    if let Some(stored) = stored {
+                        Arc::make_mut(stored).begun = true;
+                    }
+                }
+            }
+            Kind::ReminderAcknowledged(known) => {
+                let standing = self.standings.get_mut(&known.rollout);
+                let reminder = standing.and_then(|one| one.reminders.get_mut(&known.subject));
+                if let Some(reminder) = reminder {
+                    reminder.acknowledged = true;
+                }
+            }
         }
         Ok(())
     }
+}
+
+impl State {
+    fn attempted(&mut self, attempted: pb::DeliveryAttempted, record: &Record) {
+        let mut communication = String::new();
+        self.update(&attempted.message, record, |stored| {
+            stored.tries += 1;
+            stored.begun = false;
+            let receipt = attempted.attempt.as_ref().map(|attempt| attempt.receipt.clone());
+            if let Some(receipt) = receipt.filter(|receipt| !receipt.is_empty()) {
+                stored.message.receipt = receipt;
+            }
+            stored.message.attempts.extend(attempted.attempt);
+            let surplus = stored.message.attempts.len().saturating_sub(ATTEMPTS_MAX);
+            stored.message.attempts.drain(..surplus); // The journal has them all.
+            stored.message.state = attempted.state;
+            stored.message.next_attempt_time = attempted.next_attempt_time;
+            communication.clone_from(&stored.message.communication);
+        });
+        for (index, message) in attempted.fallbacks.into_iter().enumerate() {
+            self.insert(Position(record.version, index), message, record);
+        }
+        self.refresh(&communication, record);
+    }
+}
+
+fn thread_key(message: &pb::Message) -> (String, String, String) {
+    (message.channel.clone(), message.destination.clone(), message.thread.clone())
 }
 
 /// Reads a plan file.
@@ -205,6 +349,9 @@ pub(crate) fn draft(kind: Kind) -> Draft {
         Kind::SourceHandled(_) => "SourceHandled",
         Kind::DeliveryAttempted(_) => "DeliveryAttempted",
         Kind::Redriven(_) => "Redriven",
+        Kind::MessagesMade(_) => "MessagesMade",
+        Kind::DeliveryBegun(_) => "DeliveryBegun",
+        Kind::ReminderAcknowledged(_) => "ReminderAcknowledged",
     };
     let payload = pb::CommsEvent { kind: Some(kind) }.encode_to_vec();
     Draft { kind: name.to_owned(), payload }

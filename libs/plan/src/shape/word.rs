@@ -119,12 +119,24 @@ pub(crate) static DATE: Word = Word {
 pub(crate) static ADDRESS: Word = Word {
     doc: "A mail address.",
     pattern: "^[^@\\s]+@[^@\\s]+$",
+    check: |text| expect(is_address(text), text, "a mail address", "e.g. team@example.com"),
+};
+pub(crate) static CLOCK_TIME: Word = Word {
+    doc: "A time of the day, e.g. 22:00.",
+    pattern: "^[0-2][0-9]:[0-5][0-9]$",
+    check: |text| parse_clock_time(text).map(drop),
+};
+pub(crate) static UTC_OFFSET: Word = Word {
+    doc: "How local time differs from UTC, e.g. +02:00.",
+    pattern: "^[+-][01][0-9]:[0-5][0-9]$",
+    check: |text| parse_utc_offset(text).map(drop),
+};
+pub(crate) static TEMPLATE_TEXT: Word = Word {
+    doc: "A text with {{ variables }}, at most 2,000 characters.",
+    pattern: "^.{0,2000}$",
     check: |text| {
-        let printable = text.len() <= 254 && text.chars().all(|c| c.is_ascii_graphic());
-        let parts = text.split_once('@').filter(|(who, host)| {
-            !who.is_empty() && !host.is_empty() && !host.contains('@') && !text.contains(',')
-        });
-        expect(printable && parts.is_some(), text, "a mail address", "e.g. team@example.com")
+        let good = text.chars().count() <= 2_000 && !text.chars().any(char::is_control);
+        expect(good, text, "a line of a template", "at most 2,000 characters on one line")
     },
 };
 pub(crate) static TRANSITION: Word = Word {
@@ -161,6 +173,57 @@ fn expect(good: bool, text: &str, what: &str, form: &str) -> Result<(), Invalid>
         return Ok(());
     }
     Err(Invalid::new(format!("`{}` is not {what}: expected {form}", excerpt(text))))
+}
+
+/// A dot-atom and a host name (RFC 5321): what every mail server takes, and nothing that could end a
+/// header.
+fn is_address(text: &str) -> bool {
+    let atom = |part: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+        !part.is_empty() && part.chars().all(allowed)
+    };
+    let label = |part: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        (1..=63).contains(&part.len())
+            && part.chars().all(allowed)
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    text.len() <= 254
+        && text.rsplit_once('@').is_some_and(|(who, host)| {
+            who.len() <= 64 && who.split('.').all(atom) && host.split('.').all(label)
+        })
+}
+
+/// Reads a time of the day as minutes.
+pub(crate) fn parse_clock_time(text: &str) -> Result<u32, Invalid> {
+    let parts = text.split_once(':').filter(|_| text.len() == 5 && text.is_ascii());
+    let parsed = parts.and_then(|(hours, minutes)| {
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let both = digits(hours) && digits(minutes);
+        both.then_some((hours.parse::<u32>().ok()?, minutes.parse::<u32>().ok()?))
+    });
+    parsed.filter(|(hours, minutes)| *hours < 24 && *minutes < 60).map_or_else(
+        || {
+            let why = format!("`{}` is not a time of the day: expected e.g. 22:00", excerpt(text));
+            Err(Invalid::new(why))
+        },
+        |(hours, minutes)| Ok(hours * 60 + minutes),
+    )
+}
+
+/// Reads an offset from UTC, in minutes.
+pub(crate) fn parse_utc_offset(text: &str) -> Result<i32, Invalid> {
+    let wrong =
+        || Invalid::new(format!("`{}` is not an offset: expected e.g. +02:00", excerpt(text)));
+    let sign = match text.chars().next() {
+        Some('+') => 1,
+        Some('-') => -1,
+        _ => return Err(wrong()),
+    };
+    let minutes = parse_clock_time(text.get(1..).unwrap_or_default()).map_err(|_e| wrong())?;
+    let minutes = i32::try_from(minutes).map_err(|_e| wrong())?;
+    if minutes > 14 * 60 { Err(wrong()) } else { Ok(sign * minutes) }
 }
 
 /// Reads a confidence, in parts per million.

@@ -23,9 +23,12 @@ pub(super) fn ids(plan: &Node, problems: &mut Problems) {
         once(what, given(list, path, key), problems);
     }
     if let Some(communication) = plan.get("communication") {
-        for (what, key) in
-            [("channel", "channels"), ("audience", "audiences"), ("message", "messages")]
-        {
+        for (what, key) in [
+            ("channel", "channels"),
+            ("audience", "audiences"),
+            ("message", "messages"),
+            ("contact", "contacts"),
+        ] {
             let path = format!("communication.{key}");
             once(what, given(communication.list(key), &path, "id"), problems);
         }
