@@ -88,14 +88,28 @@ pub fn tell(context: &Context<'_>, before: &Standing, news: &News) -> Told {
     Told { standing, communications, overtaken }
 }
 
-/// Composes one message of the plan by hand. The news is what is the case now.
+/// Composes one message of the plan because a person asks, for a reason. The news is what is the case
+/// now.
 #[must_use]
 pub fn tell_by_hand(
     context: &Context<'_>,
     standing: &Standing,
     message: &Message,
+    reason: &str,
 ) -> NewCommunication {
-    let facts = crate::facts::by_hand(context, standing, message.event);
+    let facts = crate::facts::by_hand(context, standing, message.event, reason);
+    communicate(context, standing, message, &facts, &mut Ids::default())
+}
+
+/// Composes one message of the plan to be looked at: what only an event gives is in brackets.
+#[must_use]
+pub fn preview(context: &Context<'_>, standing: &Standing, message: &Message) -> NewCommunication {
+    let mut facts = crate::facts::by_hand(context, standing, message.event, "");
+    for (name, value) in &mut facts.fields {
+        if value.is_empty() {
+            *value = format!("[{name}]");
+        }
+    }
     communicate(context, standing, message, &facts, &mut Ids::default())
 }
 

@@ -99,11 +99,13 @@ pub(crate) fn by_hand(
     context: &Context<'_>,
     standing: &Standing,
     event: CommunicationEvent,
+    reason: &str,
 ) -> Facts {
     let mut facts = common(context, standing);
     facts.meeting = standing.review.map(|review| meeting(context, standing, review, false));
     let title = format!("{} at {}", event.name().replace('_', " "), context.plan.pipeline);
     set(&mut facts.fields, "title", title);
+    set(&mut facts.fields, "why", reason.to_owned());
     if event == CommunicationEvent::CanaryInvitation {
         aim(context.plan, next_phase(context.plan, standing.phase.as_ref()), &mut facts.fields);
     }

@@ -15,7 +15,7 @@ mod standing;
 mod template;
 
 pub use cadence::due;
-pub use compose::{Context, DESTINATIONS_MAX, Told, stand_ins, tell, tell_by_hand};
+pub use compose::{Context, DESTINATIONS_MAX, Told, preview, stand_ins, tell, tell_by_hand};
 pub use delivery::{ATTEMPTS_MAX, AttemptOutcome, Next, Policy, after_attempt, quiet_until};
 pub use message::{Content, Meeting, NewCommunication, NewMessage, Urgency};
 pub use news::News;

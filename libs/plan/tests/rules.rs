@@ -320,7 +320,7 @@ fn a_channel_that_no_message_uses_is_warned_of() {
     warned(
         "channels: [blog, mail]",
         "channels: [mail]",
-        "communication.channels[5]: no message uses the channel `blog`",
+        "communication.channels[6]: no message uses the channel `blog`",
     );
 }
 

@@ -16,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
+use crate::channels::Channels;
 use crate::convert::shown;
 use crate::error::{DOMAIN, Refused};
 use crate::state::Position;
@@ -26,11 +27,12 @@ const BUFFER: usize = 64; // A slow reader holds this many messages at most; the
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     app: Arc<App>,
+    channels: Arc<Channels>,
 }
 
 impl Api {
-    pub(crate) const fn new(app: Arc<App>) -> Self {
-        Self { app }
+    pub(crate) const fn new(app: Arc<App>, channels: Arc<Channels>) -> Self {
+        Self { app, channels }
     }
 }
 
@@ -100,6 +102,73 @@ impl CommsService for Api {
         let after = u64::try_from(request.get_ref().after_revision)
             .map_err(|_e| Fault::field(DOMAIN, "after_revision", "is negative"))?;
         Ok(Response::new(watch(Arc::clone(&self.app), after)))
+    }
+
+    async fn redrive_messages(
+        &self,
+        request: Request<pb::RedriveMessagesRequest>,
+    ) -> Answer<pb::RedriveMessagesResponse> {
+        let actor = actor(request.metadata())?;
+        let request = request.into_inner();
+        if !request.rollout.is_empty() {
+            last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
+        }
+        let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(app.redrive_all(request, actor, reason).await?) })
+            .await
+            .map(Response::new)
+    }
+
+    async fn send_communication(
+        &self,
+        request: Request<pb::SendCommunicationRequest>,
+    ) -> Answer<pb::Communication> {
+        let actor = actor(request.metadata())?;
+        let request = request.into_inner();
+        last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
+        let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
+        let app = Arc::clone(&self.app);
+        uncancelled(async move { Ok(app.send(request, actor, reason).await?) })
+            .await
+            .map(Response::new)
+    }
+
+    async fn acknowledge_reminder(
+        &self,
+        request: Request<pb::AcknowledgeReminderRequest>,
+    ) -> Answer<pb::AcknowledgeReminderResponse> {
+        let actor = actor(request.metadata())?;
+        let request = request.into_inner();
+        last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
+        let reason = check_text(DOMAIN, "reason", &request.reason, false)?;
+        let app = Arc::clone(&self.app);
+        let acknowledged =
+            uncancelled(async move { Ok(app.acknowledge(&request.rollout, actor, reason).await?) });
+        let number = acknowledged.await?;
+        Ok(Response::new(pb::AcknowledgeReminderResponse { number }))
+    }
+
+    async fn preview_message(
+        &self,
+        request: Request<pb::PreviewMessageRequest>,
+    ) -> Answer<pb::PreviewMessageResponse> {
+        let request = request.get_ref();
+        if request.plan_source.is_empty() {
+            last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
+        }
+        Ok(Response::new(self.app.preview(request)?))
+    }
+
+    async fn test_channel(
+        &self,
+        request: Request<pb::TestChannelRequest>,
+    ) -> Answer<pb::TestChannelResponse> {
+        let actor = actor(request.metadata())?;
+        let request = request.get_ref();
+        last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
+        let tested = self.app.test_channel(&self.channels, request, &actor).await?;
+        Ok(Response::new(tested))
     }
 
     async fn list_communications(

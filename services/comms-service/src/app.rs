@@ -1,6 +1,8 @@
 //! Commands: load, decide, append.
 
+mod asked;
 mod telling;
+mod testing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -192,10 +192,13 @@ fn unreadable(source: &str, revision: i64, why: &vocab::Invalid) -> What {
 
 /// A message as shown: real times on the clock everything else is shown on.
 pub(crate) fn shown(stored: &Stored, clock: &Clock) -> pb::Message {
-    let mut message = stored.message.clone();
-    message.next_attempt_time = stored.due().map(|due| wire_time(on(clock, due)));
-    message.deadline_time =
-        message.deadline_time.map(|time| wire_time(on(clock, time_of(Some(&time)))));
+    shown_message(stored.message.clone(), clock)
+}
+
+pub(crate) fn shown_message(mut message: pb::Message, clock: &Clock) -> pb::Message {
+    for time in [&mut message.next_attempt_time, &mut message.deadline_time].into_iter().flatten() {
+        *time = wire_time(on(clock, time_of(Some(time))));
+    }
     message
 }
 

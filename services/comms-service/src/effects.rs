@@ -47,7 +47,7 @@ struct Ready {
 #[derive(Debug)]
 pub(crate) struct Deliveries {
     pub(crate) app: Arc<App>,
-    pub(crate) channels: Channels,
+    pub(crate) channels: Arc<Channels>,
     pub(crate) leases: Arc<dyn Leases>,
     pub(crate) holder: String,
 }

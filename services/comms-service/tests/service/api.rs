@@ -69,8 +69,8 @@ async fn messages_are_listed_newest_first_page_by_page() {
             break;
         }
     }
-    // Two of the phase; of the pause one in Slack and two by mail.
-    assert_eq!(names.len(), 5, "{names:?}");
+    // Two of the phase and two invitations; of the pause one in Slack and two by mail.
+    assert_eq!(names.len(), 7, "{names:?}");
     assert!(names[..3].iter().all(|name| name.contains("rollout-3")), "{names:?}");
     assert!(names[3..].iter().all(|name| name.contains("rollout-2")), "{names:?}");
     let rollout = "rollouts/other".to_owned();

@@ -11,10 +11,10 @@ fn outcomes(message: &pb::Message) -> Vec<Outcome> {
     message.attempts.iter().map(pb::Attempt::outcome).collect()
 }
 
-/// A service that has been told of a phase.
+/// A service that has been told of a phase: one without a gate, whose review nobody is invited to.
 async fn with_a_phase_begun(site: &Site) -> crate::site::Running {
     site.create_rollout();
-    site.enter_phase("P1");
+    site.enter_phase("P4");
     site.start().await
 }
 
@@ -23,10 +23,16 @@ async fn a_phase_start_arrives_once_in_slack_and_by_mail() {
     let site = Site::new().await;
     let running = with_a_phase_begun(&site).await;
     let posts = within("Slack has it", site.engineering.wait_for(1)).await;
-    assert!(posts[0].text.starts_with("*ingestion_v2: P1 Canary has started*\n"), "{posts:?}");
+    assert!(
+        posts[0].text.starts_with("*ingestion_v2: P4 General Availability has started*\n"),
+        "{posts:?}"
+    );
     let mails = within("mail has it", site.mail.wait_for(1)).await;
     assert_eq!(mails[0].to, ["engineering@example.com"]);
-    assert_eq!(mails[0].header("Subject").as_deref(), Some("ingestion_v2: P1 Canary has started"));
+    assert_eq!(
+        mails[0].header("Subject").as_deref(),
+        Some("ingestion_v2: P4 General Availability has started")
+    );
     running.reaches("slack-engineering", State::Sent).await;
     let message = running.reaches("mail", State::Sent).await;
     let id = mails[0].header("Message-ID").unwrap();
@@ -162,7 +168,8 @@ async fn of_two_replicas_one_tells_and_the_other_takes_over() {
     site.pause("a look");
     second.reaches("slack-incidents", State::Sent).await;
     assert_eq!((site.engineering.attempts(), site.incidents.attempts()), (3, 1));
-    assert_eq!(second.list(State::Unspecified).await.len(), 9);
+    // Three phases, with two invitations each; P2 has a banner; and three of the pause.
+    assert_eq!(second.list(State::Unspecified).await.len(), 16);
 }
 
 #[tokio::test]
@@ -187,7 +194,7 @@ async fn no_secret_is_in_what_is_on_record() {
     let mut site = Site::new().await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let webhook_url = comms_service::Secret::new(format!("http://{closed}/services/{HUSH}"));
-    let channel = comms_service::ChannelSettings { webhook_url };
+    let channel = comms_service::ChannelSettings { webhook_url, ..Default::default() };
     site.settings.channels.insert("slack-engineering".to_owned(), channel);
     let running = with_a_phase_begun(&site).await;
     let tried = test_kit::eventually("Slack was tried", async || {

@@ -74,6 +74,8 @@ pub(crate) struct Fakes {
     pub(crate) switches: Arc<Feed<kill::WatchKillSwitchEventsResponse>>,
     /// How often a plan is refused before it is given.
     pub(crate) plan_refusals: Arc<AtomicUsize>,
+    /// The plan of every rollout.
+    pub(crate) plan: Arc<Mutex<String>>,
     _running: Trigger,
 }
 
@@ -84,14 +86,16 @@ impl Fakes {
         let (rollouts, switches) = (Arc::new(Feed::new()), Arc::new(Feed::new()));
         let (running, ended) = shutdown::channel();
         let plan_refusals = Arc::new(AtomicUsize::new(0));
+        let plan = Arc::new(Mutex::new(plan::SHIPPED.to_owned()));
         let router = server::hardened()
             .add_service(RolloutServiceServer::new(Rollouts {
                 events: Arc::clone(&rollouts),
                 refusals: Arc::clone(&plan_refusals),
+                plan: Arc::clone(&plan),
             }))
             .add_service(KillSwitchServiceServer::new(Switches(Arc::clone(&switches))));
         tokio::spawn(server::serve(router, listener, ended));
-        Self { address, rollouts, switches, plan_refusals, _running: running }
+        Self { address, rollouts, switches, plan_refusals, plan, _running: running }
     }
 }
 
@@ -113,6 +117,7 @@ macro_rules! fake {
 struct Rollouts {
     events: Arc<Feed<ro::WatchRolloutEventsResponse>>,
     refusals: Arc<AtomicUsize>,
+    plan: Arc<Mutex<String>>,
 }
 
 fake!(RolloutService for Rollouts {
@@ -148,7 +153,7 @@ fake!(RolloutService for Rollouts {
             return Err(Status::unavailable("not yet"));
         }
         let name = request.into_inner().name;
-        let source = plan::SHIPPED.as_bytes().to_vec();
+        let source = self.plan.lock().unwrap().as_bytes().to_vec();
         Ok(Response::new(ro::PlanVersion { name, source, ..ro::PlanVersion::default() }))
     }
 

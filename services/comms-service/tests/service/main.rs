@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
 mod api;
+mod communications;
 mod delivery;
 mod events;
 mod fakes;

@@ -64,7 +64,10 @@ impl Site {
         (settings.peers.rollout, settings.peers.killswitch) = (peers.clone(), peers);
         for (id, slack) in [("slack-engineering", &engineering), ("slack-incidents", &incidents)] {
             let webhook_url = Secret::new(slack.url(HUSH));
-            settings.channels.insert(id.to_owned(), ChannelSettings { webhook_url });
+            settings.channels.insert(
+                id.to_owned(),
+                ChannelSettings { webhook_url, ..ChannelSettings::default() },
+            );
         }
         settings.smtp.host = "127.0.0.1".to_owned();
         settings.smtp.port = mail.address().port();
@@ -94,6 +97,10 @@ impl Site {
             CommsServiceClient::connect(format!("http://{address}")).await.ok()
         });
         Running { client: client.await, trigger, serving }
+    }
+
+    pub(crate) fn happens(&self, kind: Kind) {
+        self.rollout_event(kind);
     }
 
     fn rollout_event(&self, kind: Kind) {
