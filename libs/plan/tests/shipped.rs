@@ -244,6 +244,6 @@ fn tells_people_of_every_event_it_knows() {
     for (name, event) in plan::CommunicationEvent::ALL {
         assert!(plan.communication.messages.iter().any(|m| m.event == *event), "{name}");
     }
-    assert_eq!((plan.communication.channels.len(), plan.communication.audiences.len()), (7, 9));
+    assert_eq!((plan.communication.channels.len(), plan.communication.audiences.len()), (8, 9));
     assert_eq!((plan.post_ga.len(), plan.enhancements.len(), plan.references.len()), (8, 4, 4));
 }
