@@ -44,8 +44,8 @@ pub struct Evidence {
     pub percentage_basis_points: u16,
     /// Days in a row on which GA's criteria were met, and how many the plan asks for.
     pub ga_days: (u32, u32),
-    /// When the announcement of general availability had been delivered to everybody it is for.
-    pub announced: Option<Timestamp>,
+    /// What was told in this phase, by the plan's id of the message.
+    pub communications: BTreeMap<String, Told>,
     /// How long a drill counts.
     pub drill_valid_for: Duration,
 }
@@ -60,6 +60,15 @@ impl Evidence {
         let long = vocab::format_duration(Duration::from_secs(silent.as_secs()));
         (silent > self.silent_after).then(|| format!("nobody has reported for {long}"))
     }
+}
+
+/// How far a communication is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Everybody had been told by then.
+    Complete(Timestamp),
+    /// Somebody has not been told: who, and why.
+    Missing(String),
 }
 
 /// One number from Prometheus.

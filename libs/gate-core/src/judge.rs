@@ -148,7 +148,7 @@ pub fn judge(criterion: &Criterion, evidence: &Evidence, now: Timestamp) -> Crit
     let statements = || evidence.attested.get(criterion.id.as_str()).map_or(&[][..], Vec::as_slice);
     let mut result = match &criterion.judged {
         Judged::Metric(metric) => metric::judge(metric, evidence, now),
-        Judged::Observed(observation) => observed::judge(*observation, evidence, now),
+        Judged::Observed(observation) => observed::judge(criterion, *observation, evidence, now),
         Judged::Attestation { roles } => {
             stated::attested(roles, statements(), criterion.expires_after, now)
         }

@@ -16,7 +16,7 @@ mod sighted;
 mod statistics;
 mod tally;
 
-pub use evidence::{Answer, Attested, Evidence, Gauge, SpanKey};
+pub use evidence::{Answer, Attested, Evidence, Gauge, SpanKey, Told};
 pub use ga::{Day, consecutive_days};
 pub use judge::{
     CriterionResult, Kind, MEASURED_SPANS, Reason, Value, Verdict, describe, judge, overall, value,

@@ -22,6 +22,9 @@ pub struct Criterion {
     pub expires_after: Option<Duration>,
     /// Judged and shown, but not counted.
     pub dry_run: bool,
+    /// The message of the communication plan that must have been delivered; for
+    /// [`Observation::CommunicationDelivered`], and only for that.
+    pub communication: Option<ResourceId>,
 }
 
 /// How a criterion is judged.
@@ -138,7 +141,7 @@ pub enum Observation {
     FlagAtFull,
     /// The kill switch answers and was drilled within its period.
     KillSwitchAvailable,
-    /// The communication of this rollout's invitation or announcement has been delivered.
+    /// The criterion's communication was made in this phase and delivered to everybody it is for.
     CommunicationDelivered,
     /// The quantitative criteria of GA were met on as many days in a row as the plan asks.
     ConsecutiveDays,

@@ -81,7 +81,6 @@ impl GateService for Api {
             phase_generation: request.phase_generation,
             percentage_basis_points: request.percentage_basis_points,
             rearm_generation: request.rearm_generation,
-            announce_time: request.announce_time,
         };
         let command = command(&self.app.clock, actor, "told by the conductor", None);
         let app = Arc::clone(&self.app);

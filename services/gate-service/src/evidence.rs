@@ -100,7 +100,7 @@ impl App {
             answers,
             percentage_basis_points: u16::try_from(watched.share.0).unwrap_or(0),
             ga_days: (watched.consecutive_days(), plan.ga.consecutive_days),
-            announced: watched.announced,
+            communications: watched.communications.clone(),
             drill_valid_for: plan.kill_switch.drill_valid_for,
         };
         Ok(Gathered { evidence, evaluated: time(EVALUATED) })

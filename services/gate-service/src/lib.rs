@@ -52,6 +52,8 @@ pub use crate::settings::{Peers, PrometheusSettings, Settings, SignalSettings};
 use crate::settled::Settled;
 use crate::watching::{Over, keep_watching};
 
+const PEER_TIMEOUT: Duration = Duration::from_secs(5);
+
 const SERVICES: [&str; 2] = ["softlaunch.gate.v1.GateService", "softlaunch.gate.v1.SignalService"];
 
 /// Serves until asked to end.
@@ -70,9 +72,9 @@ pub async fn serve(
     let stream = StreamName::new("gate")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
     let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
-    let outgoing = Outgoing::acting_as("gate-service", Vec::new());
-    let killswitch =
-        peer("killswitch", &settings.peers.killswitch, outgoing, Duration::from_secs(5))?;
+    let outgoing = || Outgoing::acting_as("gate-service", Vec::new());
+    let killswitch = peer("killswitch", &settings.peers.killswitch, outgoing(), PEER_TIMEOUT)?;
+    let comms = peer("comms", &settings.peers.comms, outgoing(), PEER_TIMEOUT)?;
     let counters = Arc::clone(&store.counters);
     let app = Arc::new(App {
         replica,
@@ -89,6 +91,7 @@ pub async fn serve(
     let leases = Arc::clone(&store.leases);
     tokio::spawn(keep_watching(Arc::clone(&app), leases, shutdown.clone()));
     observe::follow_drills(Arc::clone(&app), killswitch, shutdown.clone());
+    observe::follow_communications(Arc::clone(&app), comms, shutdown.clone());
     let router = server::with_health_and_reflection(
         server::hardened(),
         contracts::DESCRIPTORS,

@@ -1,7 +1,9 @@
-//! What the system itself sees: kill-switch drills, followed from the kill-switch service.
+//! What the system itself sees: kill-switch drills and deliveries, followed from their services.
 
 use std::sync::Arc;
 
+use contracts::comms::comms_service_client::CommsServiceClient;
+use contracts::comms::{Communication, WatchCommunicationsRequest};
 use contracts::gate as pb;
 use contracts::gate::gate_event::Kind;
 use contracts::gate::sighting::Kind as Sight;
@@ -62,6 +64,52 @@ async fn observe(app: &App, event: WatchKillSwitchEventsResponse) -> Result<(), 
         .execute(&command, |state, _| {
             let known = signed(state.drill_cursor) >= revision;
             let event = || draft(Kind::Sighting(sighting.clone()));
+            Ok::<_, Refusal>(if known { Vec::new() } else { vec![event()] })
+        })
+        .await
+        .map_err(|error| refused(DOMAIN, error))?;
+    Ok(())
+}
+
+/// Follows communications until asked to end.
+pub(crate) fn follow_communications(app: Arc<App>, peer: Peer, shutdown: Shutdown) {
+    tokio::spawn(follow("communications", shutdown, move || {
+        let (app, peer) = (Arc::clone(&app), peer.clone());
+        async move { hear(&app, peer).await }
+    }));
+}
+
+async fn hear(app: &App, peer: Peer) -> Result<(), Status> {
+    let after_revision = signed(app.replica.snapshot().state.communication_cursor);
+    let request = WatchCommunicationsRequest { after_revision };
+    let mut client = CommsServiceClient::new(peer);
+    let mut changes = client.watch_communications(request).await?.into_inner();
+    while let Some(change) = changes.message().await? {
+        if let Some(communication) = change.communication {
+            note(app, communication).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn note(app: &App, communication: Communication) -> Result<(), Fault> {
+    let revision = communication.revision;
+    let seen = pb::CommunicationSeen {
+        rollout: communication.rollout,
+        communication: communication.name,
+        event: communication.event,
+        occur_time: communication.create_time,
+        complete_time: communication.complete_time,
+        detail: communication.detail,
+        revision,
+    };
+    let reason = format!("how far {} is", seen.event);
+    let command = command(&app.clock, Actor::system("gate"), reason, None);
+    app.replica
+        .execute(&command, |state, _| {
+            let known = signed(state.communication_cursor) >= revision;
+            // Of a rollout nobody watches there is nothing to say, yet the cursor moves on.
+            let event = || draft(Kind::CommunicationSeen(seen.clone()));
             Ok::<_, Refusal>(if known { Vec::new() } else { vec![event()] })
         })
         .await

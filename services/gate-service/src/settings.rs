@@ -42,6 +42,8 @@ pub struct PrometheusSettings {
 pub struct Peers {
     /// The kill-switch service.
     pub killswitch: String,
+    /// The communications service.
+    pub comms: String,
 }
 
 /// What is reported.

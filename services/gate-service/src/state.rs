@@ -25,6 +25,8 @@ const REPORTS_KEPT_MAX: usize = 500; // Per rollout, in memory; the journal keep
 pub(crate) struct State {
     pub(crate) rollouts: BTreeMap<String, Arc<Watched>>,
     pub(crate) drill_cursor: u64,
+    /// How far communications have been followed.
+    pub(crate) communication_cursor: u64,
 }
 
 impl State {
@@ -66,6 +68,17 @@ impl State {
             if at >= watched.start_time || ends {
                 see(&mut Arc::make_mut(watched).sighted, sighting.kind.as_ref(), at, number);
             }
+        }
+    }
+
+    fn apply_communication(&mut self, seen: pb::CommunicationSeen) {
+        let revision = u64::try_from(seen.revision).unwrap_or(0);
+        self.communication_cursor = self.communication_cursor.max(revision);
+        let happened = time_of(seen.occur_time.as_ref());
+        if let Some(watched) = self.of_name(&seen.rollout)
+            && happened >= watched.start_time
+        {
+            watched.told(seen);
         }
     }
 
@@ -148,6 +161,7 @@ impl Projection for State {
                     watched.judged(day);
                 }
             }
+            Some(Kind::CommunicationSeen(seen)) => self.apply_communication(seen),
             None => return Err("an event of a kind this version does not know".to_owned()),
         }
         Ok(())
@@ -163,6 +177,7 @@ pub(crate) fn draft(kind: Kind) -> Draft {
         Kind::Sighting(_) => "Sighting",
         Kind::TriggerChanged(_) => "TriggerChanged",
         Kind::GaDayRecorded(_) => "GaDayRecorded",
+        Kind::CommunicationSeen(_) => "CommunicationSeen",
     };
     let payload = pb::GateEvent { kind: Some(kind) }.encode_to_vec();
     Draft { kind: name.to_owned(), payload }

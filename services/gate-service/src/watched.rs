@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::gate as pb;
-use gate_core::{Day, Sighted, State as Stands, Verdict, consecutive_days};
+use gate_core::{Day, Sighted, State as Stands, Told, Verdict, consecutive_days};
 use plan::{
-    Criterion, Judged, Metric, Plan, PromQuery, Quantity, TriggerCondition, Unit, WindowSpan,
+    Criterion, Judged, Metric, Observation, Plan, PromQuery, Quantity, TriggerCondition, Unit, WindowSpan,
 };
 use service_kit::wire::time_of;
 use vocab::{Role, Timestamp};
@@ -29,8 +29,8 @@ pub(crate) struct Watched {
     pub(crate) passed_gates: BTreeSet<String>,
     /// The generation in which the rollout last went on.
     pub(crate) rearm_generation: i64,
-    /// When the announcement of general availability had been delivered.
-    pub(crate) announced: Option<Timestamp>,
+    /// What was told in this phase, by the plan's id of the message.
+    pub(crate) communications: BTreeMap<String, Told>,
     /// The share the flag stands at, and since when.
     pub(crate) share: (i32, Timestamp),
     pub(crate) sighted: Sighted,
@@ -106,9 +106,11 @@ pub(crate) struct GateView<'a> {
     pub(crate) ends: Option<&'a str>,
 }
 
-/// Finds a gate of the plan: an exit gate by its id, `{phase}-entry`, or `ga`.
+/// Finds a gate of the plan: an exit gate by its id, `{phase}-entry`, `ga`, or `ga-unannounced`: the
+/// same without what only the announcement brings.
 pub(crate) fn find_gate<'a>(watched: &'a Watched, id: &str) -> Result<GateView<'a>, Refusal> {
     const GA: &str = "ga";
+    const GA_UNANNOUNCED: &str = "ga-unannounced";
     let plan = watched.plan();
     let mut known = Vec::new();
     for (index, phase) in plan.phases.iter().enumerate() {
@@ -139,18 +141,21 @@ pub(crate) fn find_gate<'a>(watched: &'a Watched, id: &str) -> Result<GateView<'
             known.push(gate.id.to_string());
         }
     }
-    known.push(GA.to_owned());
-    if id != GA {
-        return Err(Refusal::GateNotFound { gate: id.to_owned(), known });
-    }
+    known.extend([GA.to_owned(), GA_UNANNOUNCED.to_owned()]);
+    let title = match id {
+        GA => "GA declaration",
+        GA_UNANNOUNCED => "GA declaration, but for its announcement",
+        _ => return Err(Refusal::GateNotFound { gate: id.to_owned(), known }),
+    };
     let ga = &plan.ga;
+    let announced = |one: &&Criterion| {
+        id == GA || !matches!(one.judged, Judged::Observed(Observation::CommunicationDelivered))
+    };
+    let criteria = [&ga.quantitative, &ga.qualitative, &ga.checklist].into_iter().flatten();
     Ok(GateView {
-        id: GA.to_owned(),
-        title: "GA declaration".to_owned(),
-        criteria: [&ga.quantitative, &ga.qualitative, &ga.checklist]
-            .into_iter()
-            .flatten()
-            .collect(),
+        id: id.to_owned(),
+        title: title.to_owned(),
+        criteria: criteria.filter(announced).collect(),
         approvers: &ga.approvers,
         previous: None,
         ends: plan.phases.last().map(|phase| phase.id.as_str()),
@@ -183,7 +188,7 @@ impl Watched {
             start_time,
             passed_gates: BTreeSet::new(),
             rearm_generation: applied.rearm_generation,
-            announced: None,
+            communications: BTreeMap::new(),
             share: (0, start_time),
             sighted: Sighted::default(),
             attestations: BTreeMap::new(),
@@ -198,6 +203,7 @@ impl Watched {
             watched.sighted = std::mem::take(&mut watched.sighted).after_phase();
             watched.attestations = BTreeMap::new();
             watched.days = VecDeque::new();
+            watched.communications = BTreeMap::new();
             // An incident that has fired does not fire again because the phase is another.
             watched.standings.retain(|name, _| name.contains("/incidents/"));
         }
@@ -206,7 +212,6 @@ impl Watched {
             watched.standings.retain(|name, _| name.contains("/incidents/"));
         }
         watched.rearm_generation = applied.rearm_generation;
-        watched.announced = applied.announce_time.as_ref().map(|time| time_of(Some(time)));
         watched.reading = reading;
         watched.generation = u64::try_from(applied.generation).unwrap_or(0);
         watched.phase_generation = phase_generation;
@@ -233,6 +238,15 @@ impl Watched {
         if statements.len() > STATEMENTS_MAX {
             statements.remove(0);
         }
+    }
+
+    /// Notes how far a communication is. Of several with one id the newest counts.
+    pub(crate) fn told(&mut self, seen: pb::CommunicationSeen) {
+        let told = match &seen.complete_time {
+            Some(time) => Told::Complete(time_of(Some(time))),
+            None => Told::Missing(seen.detail),
+        };
+        self.communications.insert(seen.event, told);
     }
 
     pub(crate) fn judged(&mut self, day: pb::GaDay) {

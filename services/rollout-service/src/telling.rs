@@ -42,7 +42,6 @@ impl App {
             phase_generation: signed(application.phase_generation),
             percentage_basis_points: flag.map_or(0, |flag| flag.exposure.get().into()),
             rearm_generation: signed(application.rearm_generation),
-            announce_time: None,
         };
         GateServiceClient::new(self.gate.clone()).apply_gate_plan(request).await.map(drop)
     }

@@ -128,6 +128,7 @@ fn spawn(
     run!("flag-service", flag_service, flag, sockets.flag);
     let mut gate: gate_service::Settings = defaults()?;
     gate.peers.killswitch.clone_from(&endpoints.killswitch);
+    gate.peers.comms.clone_from(&endpoints.comms);
     run!("gate-service", gate_service, gate, sockets.gate);
     let mut rollout: rollout_service::Settings = defaults()?;
     rollout.peers.flag.clone_from(&endpoints.flag);

@@ -28,6 +28,7 @@ pub(crate) async fn serve(directory: &str) -> Result<(), Error> {
     let store = Store::open(&location, Arc::new(service_kit::clock::real_now)).await?;
     let mut settings: Settings = service_kit::settings::defaults(Settings::DEFAULTS)?;
     settings.peers.killswitch = "http://127.0.0.1:9".to_owned(); // Nobody: there are no drills.
+    settings.peers.comms = "http://127.0.0.1:9".to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}", listener.local_addr()?);
     let (_trigger, ended) = shutdown::channel();

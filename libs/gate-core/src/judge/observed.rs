@@ -1,20 +1,21 @@
 //! Criteria that the system judges by what it saw.
 
-use plan::Observation;
+use plan::{Criterion, Observation};
 use vocab::Timestamp;
 
 use super::{CriterionResult, Kind, Reason, Verdict};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Told};
 
 /// Whether it was seen, why, and what.
 type Seen = (bool, String, String);
 
 pub(super) fn judge(
+    criterion: &Criterion,
     observation: Observation,
     evidence: &Evidence,
     now: Timestamp,
 ) -> CriterionResult {
-    let (met, reason, value) = look(observation, evidence, now);
+    let (met, reason, value) = look(criterion, observation, evidence, now);
     let (verdict, code) = if met {
         (Verdict::Pass, Reason::Met)
     } else {
@@ -29,7 +30,12 @@ pub(super) fn judge(
     }
 }
 
-fn look(observation: Observation, evidence: &Evidence, now: Timestamp) -> Seen {
+fn look(
+    criterion: &Criterion,
+    observation: Observation,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Seen {
     match observation {
         Observation::AllTransitions => all_transitions(evidence),
         Observation::BreakerRecovered => breaker_recovered(evidence),
@@ -64,10 +70,23 @@ fn look(observation: Observation, evidence: &Evidence, now: Timestamp) -> Seen {
                 have => (false, format!("met on {have} days in a row so far"), value),
             }
         }
-        Observation::CommunicationDelivered => match evidence.announced {
-            Some(at) => (true, "delivered to everybody it is for".to_owned(), at.to_string()),
-            None => (false, "not delivered to everybody it is for yet".to_owned(), String::new()),
-        },
+        Observation::CommunicationDelivered => delivered(criterion, evidence),
+    }
+}
+
+/// Nobody's word for it: what the ledger of deliveries says.
+fn delivered(criterion: &Criterion, evidence: &Evidence) -> Seen {
+    let Some(id) = &criterion.communication else {
+        return (false, "the plan names no communication".to_owned(), String::new());
+    };
+    match evidence.communications.get(id.as_str()) {
+        Some(Told::Complete(at)) => {
+            (true, format!("{id} was delivered to everybody it is for"), at.to_string())
+        }
+        Some(Told::Missing(detail)) => {
+            (false, format!("{id} has not been delivered to everybody: {detail}"), String::new())
+        }
+        None => (false, format!("{id} has not been sent in this phase"), String::new()),
     }
 }
 

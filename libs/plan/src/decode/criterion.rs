@@ -26,6 +26,7 @@ pub(super) fn criterion(node: &Node) -> Decoded<Criterion> {
         judged: judged(fields)?,
         expires_after: fields.maybe_word("expires_after", parse_duration)?,
         dry_run: fields.maybe_boolean("dry_run")?.unwrap_or(false),
+        communication: fields.maybe_word("communication", ResourceId::new)?,
     })
 }
 

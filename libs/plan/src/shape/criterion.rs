@@ -34,10 +34,18 @@ pub(crate) static CRITERION: Object = object(
             "How long a statement counts; for ever if absent.",
         ),
         may("dry_run", Kind::Boolean, "Judged and shown, not counted; false where absent."),
+        may(
+            "communication",
+            Kind::Word(&ID),
+            "The message of the communication plan, for communication_delivered.",
+        ),
     ],
 )
 .exactly_one_of(&["metric", "observed", "attestation", "sign_off"])
-.also(stated);
+.also(|node, path, problems| {
+    stated(node, path, problems);
+    told(node, path, problems);
+});
 
 pub(crate) static METRIC_CRITERION: Object = object(
     "metric_criterion",
@@ -99,6 +107,24 @@ fn stated(node: &Node, path: &str, problems: &mut Problems) {
     if node.get("attestation").is_none() && node.get("sign_off").is_none() {
         let path = format!("{path}.expires_after");
         problems.error(given.place, &path, "only attestations and sign-offs expire");
+    }
+}
+
+/// What is to have been delivered is named, and by nothing else.
+fn told(node: &Node, path: &str, problems: &mut Problems) {
+    let asks = node.text_of("observed") == Some(Observation::CommunicationDelivered.name());
+    match node.get("communication") {
+        Some(given) if !asks => {
+            let path = format!("{path}.communication");
+            problems.error(given.place, &path, "only communication_delivered has a communication");
+        }
+        None if asks => problems.error(
+            node.place,
+            &format!("{path}.communication"),
+            "which message must have been delivered? expected the id of one of \
+             communication.messages",
+        ),
+        Some(_) | None => {}
     }
 }
 

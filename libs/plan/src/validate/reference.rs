@@ -17,6 +17,20 @@ pub(super) fn all(plan: &Node, problems: &mut Problems) {
     system_steps(plan, problems);
     if let Some(communication) = plan.get("communication") {
         messages(communication, &phases, problems);
+        delivered(plan, communication, problems);
+        told(plan, communication, &roles, problems);
+    }
+}
+
+/// What a criterion waits for must be a message of the plan.
+fn delivered(plan: &Node, communication: &Node, problems: &mut Problems) {
+    let messages = Known::of("message", communication.list("messages"), "id");
+    for (path, criteria) in criteria_lists(plan) {
+        for (i, criterion) in criteria.iter().enumerate() {
+            if let Some(named) = criterion.get("communication") {
+                messages.has(named, &format!("{path}[{i}].communication"), problems);
+            }
+        }
     }
 }
 
@@ -57,9 +71,52 @@ fn messages(communication: &Node, phases: &Known<'_>, problems: &mut Problems) {
     for (i, channel) in communication.list("channels").iter().enumerate() {
         let Some(id) = channel.text_of("id") else { continue };
         let mut used = communication.list("messages").iter().flat_map(|m| m.list("channels"));
-        if !used.any(|other| other.text() == Some(id)) {
+        let falls_back = |other: &Node| other.text_of("fallback") == Some(id);
+        if !used.any(|other| other.text() == Some(id))
+            && !communication.list("channels").iter().any(falls_back)
+        {
             let message = format!("no message uses the channel `{}`", vocab::excerpt(id));
             problems.warning(channel.place, &format!("communication.channels[{i}]"), message);
+        }
+    }
+}
+
+/// Whom the communication plan names besides: contacts, roles, triggers, channels to fall back to.
+fn told(plan: &Node, communication: &Node, roles: &Known<'_>, problems: &mut Problems) {
+    let contacts = Known::of("contact", communication.list("contacts"), "id");
+    let channels = Known::of("channel", communication.list("channels"), "id");
+    let audiences = Known::of("audience", communication.list("audiences"), "id");
+    let messages = Known::of("message", communication.list("messages"), "id");
+    let triggers = Known::of("trigger", plan.list("triggers"), "id");
+    for (i, audience) in communication.list("audiences").iter().enumerate() {
+        let path = format!("communication.audiences[{i}]");
+        contacts.has_all(audience.list("contacts"), &format!("{path}.contacts"), problems);
+        roles.has_all(audience.list("roles"), &format!("{path}.roles"), problems);
+    }
+    for (i, contact) in communication.list("contacts").iter().enumerate() {
+        let path = format!("communication.contacts[{i}].roles");
+        roles.has_all(contact.list("roles"), &path, problems);
+    }
+    for (i, channel) in communication.list("channels").iter().enumerate() {
+        let Some(fallback) = channel.get("fallback") else { continue };
+        let path = format!("communication.channels[{i}].fallback");
+        channels.has(fallback, &path, problems);
+        if fallback.text() == channel.text_of("id") {
+            problems.error(fallback.place, &path, "a channel cannot stand in for itself");
+        }
+    }
+    for (i, template) in communication.list("templates").iter().enumerate() {
+        if let Some(message) = template.get("message") {
+            messages.has(message, &format!("communication.templates[{i}].message"), problems);
+        }
+    }
+    let felt = communication.list("client_facing");
+    triggers.has_all(felt, "communication.client_facing", problems);
+    if let Some(escalation) = communication.get("escalation") {
+        let path = "communication.escalation.channels";
+        channels.has_all(escalation.list("channels"), path, problems);
+        if let Some(audience) = escalation.get("audience") {
+            audiences.has(audience, "communication.escalation.audience", problems);
         }
     }
 }

@@ -92,6 +92,7 @@ impl Site {
         let mut settings: Settings =
             service_kit::settings::defaults(Settings::DEFAULTS).expect("the defaults are valid");
         settings.peers.killswitch = "http://127.0.0.1:9".to_owned(); // Nobody: there are no drills.
+        settings.peers.comms = "http://127.0.0.1:9".to_owned();
         change(&mut settings);
         let (channel, trigger) = start(&settings, &store, &clock).await;
         Self {
