@@ -1,149 +1,165 @@
-//! Slack incoming webhooks.
+//! Slack: by an incoming webhook, or by the Web API with threads, updates and archiving.
 
-use std::time::Duration;
+mod text;
+mod web_api;
 
 use comms_core::AttemptOutcome;
 use contracts::comms as pb;
-use reqwest::{Client, Response, StatusCode, Url, header, redirect};
+use contracts::comms::message::Content;
+use reqwest::{Client, StatusCode};
 use serde::Serialize;
 
-use crate::channels::Answer;
+use crate::channels::http::{self, Said};
+use crate::channels::pace::Pace;
+use crate::channels::{Answer, Outbound};
 use crate::secret::Secret;
+use crate::settings::ChannelSettings;
+use web_api::WebApi;
 
-// Shorter than the whole: where both ran out at once, nobody could tell whether it was sent.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const TIMEOUT: Duration = Duration::from_secs(10);
-const ANSWER_SIZE_MAX: usize = 4 * 1024; // Slack answers in a word.
+const ANSWER_SIZE_MAX: usize = 4 * 1024; // To a webhook Slack answers in a word.
+const PER_SECOND: u32 = 1; // Slack's documented limit, for each channel.
 
 /// One Slack channel.
 #[derive(Debug)]
 pub(crate) struct Slack {
-    client: Client,
-    webhook: Secret,
+    way: Way,
+    pace: Pace,
+}
+
+#[derive(Debug)]
+enum Way {
+    Webhook { client: Client, url: Secret },
+    Api(WebApi),
 }
 
 #[derive(Debug, Serialize)]
 struct Payload {
     text: String,
+    unfurl_links: bool,
+    unfurl_media: bool,
 }
 
 impl Slack {
-    /// Checks the URL of the webhook. It is a secret: what is wrong is said without it.
-    pub(crate) fn new(webhook: &Secret) -> Result<Self, String> {
-        let url = Url::parse(webhook.reveal())
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
-        let url = url.ok_or("expected a URL such as https://hooks.slack.com/services/...")?;
-        let mut client = Client::builder()
-            .redirect(redirect::Policy::none()) // A message goes where it was sent, or nowhere.
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .no_proxy();
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Fails where another thread was faster, with the same: there is one in this workspace.
-            rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
-        }
-        if url.scheme() == "http" {
-            client = client.tls_certs_only([]); // Works where the host has no certificates.
-        }
-        let client = client.build().map_err(|error| error.without_url().to_string())?;
-        Ok(Self { client, webhook: webhook.clone() })
+    /// Checks the settings. A URL and a token are secrets: what is wrong is said without them.
+    pub(crate) fn new(settings: &ChannelSettings) -> Result<Self, String> {
+        let pace = Pace::new(settings.messages_per_second.unwrap_or(PER_SECOND));
+        let way = match (settings.webhook_url.is_empty(), settings.token.is_empty()) {
+            (true, false) => Way::Api(WebApi::new(settings)?),
+            (false, true) => {
+                let example = "https://hooks.slack.com/services/...";
+                let url = http::checked(settings.webhook_url.reveal(), example)
+                    .map_err(|why| format!("webhook_url: {why}"))?;
+                Way::Webhook {
+                    client: http::client(&url, None)?,
+                    url: settings.webhook_url.clone(),
+                }
+            }
+            (true, true) | (false, false) => {
+                return Err("webhook_url: expected it, or `token` and `channel`".to_owned());
+            }
+        };
+        Ok(Self { way, pace })
     }
 
-    pub(crate) async fn send(&self, message: &pb::Message) -> Answer {
-        let text = format!("*{}*\n{}", escaped(&message.subject), escaped(&message.body));
-        let request = self.client.post(self.webhook.reveal()).json(&Payload { text });
-        match request.send().await {
-            Ok(response) => answered(response).await,
-            Err(error) => failed(error),
+    pub(crate) async fn send(&self, outbound: Outbound<'_>) -> Answer {
+        if let Err(not_now) = self.pace.turn().await {
+            return not_now;
         }
-    }
-}
-
-/// Slack's own escaping: with it, no text can mention or link.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// Before the connection stood nothing was sent; after it, nobody knows.
-fn failed(error: reqwest::Error) -> Answer {
-    let is_before = error.is_connect();
-    let is_ours = error.is_builder();
-    let detail = chain(&error.without_url());
-    if is_ours {
-        Answer::permanent(&detail)
-    } else if is_before {
-        Answer::transient(&detail)
-    } else {
-        Answer::unknown(&detail)
+        let answer = match &self.way {
+            Way::Webhook { client, url } => post(client, url, outbound.message).await,
+            Way::Api(api) => api.send(outbound).await,
+        };
+        self.pace.heed(&answer);
+        answer
     }
 }
 
-async fn answered(response: Response) -> Answer {
-    let status = response.status();
-    let retry_after = retry_after(&response);
-    let text = match read(response).await {
-        Ok(text) => text,
-        Err(error) if status.is_success() => {
-            return Answer::unknown(&chain(&error.without_url()));
-        }
-        Err(error) => chain(&error.without_url()),
-    };
-    let detail = format!("{}: {}", status.as_u16(), text.trim());
-    if status == StatusCode::OK && text.trim() == "ok" {
+async fn post(client: &Client, url: &Secret, message: &pb::Message) -> Answer {
+    if matches!(message.content, Some(Content::ChannelArchive(_))) {
+        return Answer::permanent(
+            "a webhook cannot archive its channel: expected `token` and `channel`",
+        );
+    }
+    let text = text::written(&message.subject, &message.body);
+    let payload = Payload { text, unfurl_links: false, unfurl_media: false };
+    match http::ask(client.post(url.reveal()).json(&payload), ANSWER_SIZE_MAX).await {
+        Ok(said) => answered(&said),
+        Err(answer) => answer,
+    }
+}
+
+/// What the word means: `no_service`, `channel_is_archived`, `invalid_payload` and the like are for
+/// good; the others pass.
+fn answered(said: &Said) -> Answer {
+    let word = said.text.trim();
+    if said.status == StatusCode::OK && word == "ok" {
         Answer::new(AttemptOutcome::Sent, "ok")
-    } else if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-        Answer::new(AttemptOutcome::Transient { retry_after }, &detail)
-    } else {
-        Answer::permanent(&detail)
-    }
-}
-
-/// The delay that was asked for, in seconds as Slack gives it.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// Reads the beginning of an answer.
-async fn read(mut response: Response) -> Result<String, reqwest::Error> {
-    let mut bytes = Vec::new();
-    while bytes.len() < ANSWER_SIZE_MAX
-        && let Some(chunk) = response.chunk().await?
+    } else if said.status == StatusCode::TOO_MANY_REQUESTS
+        || said.status == StatusCode::REQUEST_TIMEOUT
+        || said.status.is_server_error()
     {
-        bytes.extend_from_slice(&chunk);
+        said.transient()
+    } else if said.status.is_success() {
+        said.unknown() // Somebody answered, but not as Slack does.
+    } else {
+        said.permanent()
     }
-    bytes.truncate(ANSWER_SIZE_MAX);
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// An error with its causes; none of them knows the URL.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_text_cannot_mention_everybody() {
-        assert_eq!(escaped("<!channel> & <@U1>"), "&lt;!channel&gt; &amp; &lt;@U1&gt;");
+    fn said(status: u16, text: &str) -> Answer {
+        let status = StatusCode::from_u16(status).unwrap();
+        answered(&Said { status, retry_after: None, text: text.to_owned() })
     }
 
     #[test]
-    fn what_is_no_url_is_refused_without_being_shown() {
-        for bad in ["hush", "ftp://host/hush", "http://", ""] {
-            let why = Slack::new(&Secret::new(bad)).unwrap_err();
-            assert!(why.contains("expected a URL") && !why.contains("hush"), "{why}");
+    fn every_documented_answer_of_a_webhook_has_its_outcome() {
+        assert_eq!(said(200, "ok").outcome, AttemptOutcome::Sent);
+        for (status, word) in [
+            (400, "invalid_payload"),
+            (400, "no_text"),
+            (400, "user_not_found"),
+            (400, "too_many_attachments"),
+            (403, "action_prohibited"),
+            (403, "posting_to_general_channel_denied"),
+            (403, "invalid_token"),
+            (403, "no_active_hooks"),
+            (404, "channel_not_found"),
+            (404, "no_service"),
+            (404, "no_team"),
+            (410, "channel_is_archived"),
+            (302, ""),
+        ] {
+            assert_eq!(said(status, word).outcome, AttemptOutcome::Permanent, "{status} {word}");
         }
-        let slack = Slack::new(&Secret::new("http://127.0.0.1/services/hush")).unwrap();
-        assert!(!format!("{slack:?}").contains("hush"));
+        for (status, word) in [(429, "rate_limited"), (500, "rollup_error"), (503, "")] {
+            let transient = AttemptOutcome::Transient { retry_after: None };
+            assert_eq!(said(status, word).outcome, transient, "{status} {word}");
+        }
+        assert_eq!(said(200, "<html>welcome").outcome, AttemptOutcome::Unknown);
+    }
+
+    #[test]
+    fn what_is_half_set_or_set_twice_is_refused_without_being_shown() {
+        let hush = Secret::new("https://hush");
+        let channel = |webhook_url: &Secret, token: &Secret| ChannelSettings {
+            webhook_url: webhook_url.clone(),
+            token: token.clone(),
+            ..ChannelSettings::default()
+        };
+        let none = Secret::default();
+        for (settings, wanted) in [
+            (channel(&none, &none), "expected it, or"),
+            (channel(&hush, &hush), "expected it, or"),
+            (channel(&none, &hush), "channel: "),
+            (channel(&Secret::new("hush"), &none), "expected a URL"),
+        ] {
+            let why = Slack::new(&settings).unwrap_err();
+            assert!(why.contains(wanted) && !why.contains("hush"), "{why}");
+        }
+        assert!(!format!("{:?}", Slack::new(&channel(&hush, &none)).unwrap()).contains("hush"));
     }
 }
