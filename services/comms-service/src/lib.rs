@@ -7,9 +7,12 @@ mod api;
 mod app;
 mod channels;
 mod convert;
+mod due;
 mod effects;
 mod error;
 mod follow;
+mod metrics;
+mod pages;
 mod secret;
 mod settings;
 mod state;
@@ -17,6 +20,7 @@ mod state;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::comms::banner_service_server::BannerServiceServer;
 use contracts::comms::comms_service_server::CommsServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::peers::{self, peer};
@@ -26,48 +30,85 @@ use service_kit::shutdown::Shutdown;
 use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::api::Api;
 use crate::app::App;
 use crate::channels::Channels;
 use crate::effects::Deliveries;
+use crate::pages::{BannerApi, Pages};
 pub use crate::secret::Secret;
-pub use crate::settings::{ChannelSettings, Peers, Settings, SmtpSettings, Tls};
+pub use crate::settings::{
+    ChannelSettings, PagesSettings, Peers, Settings, SmtpSettings, StatusPageSettings, Tls,
+    WebhookSettings,
+};
 
 const PEER_TIMEOUT: Duration = Duration::from_secs(5);
 const DRAIN_GRACE: Duration = Duration::from_secs(10); // What is on its way may end.
 
-/// Serves until asked to end.
+/// Serves until asked to end, with the pages where the settings say.
 ///
 /// # Errors
-/// Fails where a setting is wrong, the journal cannot be read or the socket fails.
+/// Fails where a setting is wrong, the journal cannot be read or a socket fails.
 pub async fn serve(
     settings: Settings,
     dependencies: Dependencies,
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
+    let pages = match settings.pages.address()? {
+        Some(address) => Some(service_kit::bootstrap::bind(address).await?),
+        None => None,
+    };
+    serve_with_pages(settings, dependencies, (listener, pages), shutdown).await
+}
+
+/// Serves until asked to end: rpcs on the first listener, pages on the second.
+///
+/// # Errors
+/// Fails where a setting is wrong, the journal cannot be read or a socket fails.
+pub async fn serve_with_pages(
+    settings: Settings,
+    dependencies: Dependencies,
+    (listener, pages_listener): (TcpListener, Option<TcpListener>),
+    shutdown: Shutdown,
+) -> Result<(), Error> {
     comms_core::check_templates()?;
-    let channels = Channels::new(&settings)?;
+    let channels = Arc::new(Channels::new(&settings)?);
     let Dependencies { store, clock } = dependencies;
     let replica = Replica::open(Arc::clone(&store.journal), StreamName::new("comms")?).await?;
     let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let app = Arc::new(App { replica, clock, shutdown: shutdown.clone() });
     follow_peers(&app, &settings.peers)?;
+    let _incomplete = metrics::observe(&app);
+    tokio::spawn(due::run(Arc::clone(&app)));
     let holder = Uuid::new_v4().to_string();
-    let deliveries =
-        Deliveries { app: Arc::clone(&app), channels, leases: Arc::clone(&store.leases), holder };
+    let deliveries = Deliveries {
+        app: Arc::clone(&app),
+        channels: Arc::clone(&channels),
+        leases: Arc::clone(&store.leases),
+        holder,
+    };
     let mut delivering = tokio::spawn(Arc::new(deliveries).run());
     let router = server::with_health_and_reflection(
         server::hardened(),
         contracts::DESCRIPTORS,
-        &["softlaunch.comms.v1.CommsService"],
+        &["softlaunch.comms.v1.BannerService", "softlaunch.comms.v1.CommsService"],
         status,
     )
     .await?;
-    let api = CommsServiceServer::new(Api::new(app)).max_decoding_message_size(MESSAGE_SIZE_MAX);
-    let served = server::serve(router.add_service(api), listener, shutdown).await;
+    let pages = Arc::new(Pages::new(Arc::clone(&app), &settings));
+    let mut showing = JoinSet::new(); // Ends with us.
+    if let Some(listener) = pages_listener {
+        showing.spawn(pages::serve(Arc::clone(&pages), listener, shutdown.clone()));
+    }
+    let banners =
+        BannerServiceServer::new(BannerApi::new(pages)).max_decoding_message_size(MESSAGE_SIZE_MAX);
+    let api = CommsServiceServer::new(Api::new(app, channels))
+        .max_decoding_message_size(MESSAGE_SIZE_MAX);
+    let router = router.add_service(api).add_service(banners);
+    let served = server::serve(router, listener, shutdown).await;
     if tokio::time::timeout(DRAIN_GRACE, &mut delivering).await.is_err() {
         tracing::warn!("some deliveries did not end within the grace: they are tried again");
         delivering.abort();

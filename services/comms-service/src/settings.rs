@@ -1,15 +1,16 @@
 //! What can be set.
 
+mod places;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::Deserialize;
 use service_kit::bootstrap::ServiceSettings;
-use service_kit::settings::{
-    ClockSettings, ServerSettings, SettingsError, StoreSettings, TelemetrySettings,
-};
+use service_kit::settings::{ClockSettings, ServerSettings, StoreSettings, TelemetrySettings};
 
-use crate::secret::Secret;
+pub use places::{
+    ChannelSettings, PagesSettings, SmtpSettings, StatusPageSettings, Tls, WebhookSettings,
+};
 
 /// Settings of this service; documented in `settings.default.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,8 +28,14 @@ pub struct Settings {
     pub peers: Peers,
     /// Slack channels by their id in the plan.
     pub channels: BTreeMap<String, ChannelSettings>,
+    /// Receivers of signed webhooks by their id in the plan.
+    pub webhooks: BTreeMap<String, WebhookSettings>,
     /// The mail server.
     pub smtp: SmtpSettings,
+    /// The status page.
+    pub status_page: StatusPageSettings,
+    /// Banners, blog and status page over HTTP.
+    pub pages: PagesSettings,
 }
 
 /// The services it follows.
@@ -39,68 +46,8 @@ pub struct Peers {
     pub rollout: String,
     /// The kill-switch service.
     pub killswitch: String,
-}
-
-/// Where a Slack channel is.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ChannelSettings {
-    /// Its incoming webhook. Whoever knows it can post: a secret.
-    pub webhook_url: Secret,
-}
-
-/// The mail server.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SmtpSettings {
-    /// Its name or address; no mail is sent where empty.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The sender, e.g. `Softlaunch <softlaunch@example.com>`.
-    pub from: String,
-    /// Logs in by this name; does not log in where empty.
-    pub username: String,
-    /// And this password.
-    pub password: Secret,
-    /// How the connection is protected.
-    pub tls: Tls,
-}
-
-/// How a connection to a mail server is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tls {
-    /// Not at all: for a server on this host.
-    None,
-    /// From plain to TLS. Not in this version.
-    Starttls,
-    /// TLS from the first byte. Not in this version.
-    #[serde(rename = "tls")]
-    Implicit,
-}
-
-impl SmtpSettings {
-    /// Checks that mail can be sent as set, and not in the clear over a network.
-    pub(crate) fn check(&self) -> Result<(), SettingsError> {
-        match self.tls {
-            Tls::None if !is_loopback(&self.host) => Err(SettingsError(format!(
-                "smtp.tls: `none` would send mail to {} in the clear: expected a server on this \
-                 host, e.g. 127.0.0.1",
-                vocab::excerpt(&self.host)
-            ))),
-            Tls::None => Ok(()),
-            Tls::Starttls | Tls::Implicit => Err(SettingsError(
-                "smtp.tls: `starttls` and `tls` are not in this version, whose mail client is \
-                 built without TLS: expected `none` and a relay on this host"
-                    .to_owned(),
-            )),
-        }
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    /// The flag service.
+    pub flag: String,
 }
 
 impl ServiceSettings for Settings {
@@ -114,6 +61,7 @@ impl ServiceSettings for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     fn defaults() -> Settings {
         service_kit::settings::defaults(Settings::DEFAULTS).unwrap()
@@ -122,7 +70,8 @@ mod tests {
     #[test]
     fn the_documented_defaults_are_valid() {
         assert_eq!(defaults().server.listen_address.port(), 7104);
-        assert!(defaults().channels.is_empty());
+        assert!(defaults().channels.is_empty() && defaults().webhooks.is_empty());
+        assert_eq!(defaults().pages.address().unwrap(), None);
     }
 
     #[test]
@@ -134,15 +83,25 @@ mod tests {
         assert_eq!(check("127.0.0.1", Tls::None), Ok(()));
         assert_eq!(check("localhost", Tls::None), Ok(()));
         assert!(check("mail.example.com", Tls::None).unwrap_err().contains("in the clear"));
-        assert!(check("127.0.0.1", Tls::Implicit).unwrap_err().contains("not in this version"));
+        assert_eq!(check("mail.example.com", Tls::Starttls), Ok(()));
+        assert_eq!(check("mail.example.com", Tls::Implicit), Ok(()));
+        assert!(check("mail\r\nQUIT", Tls::Implicit).unwrap_err().contains("no host name"));
     }
 
     #[test]
     fn printed_settings_keep_their_secrets() {
         let mut settings = defaults();
-        let webhook_url = Secret::new("http://127.0.0.1/services/hush");
-        settings.channels.insert("slack".to_owned(), ChannelSettings { webhook_url });
-        settings.smtp.password = Secret::new("hush");
+        let hush = Secret::new("http://127.0.0.1/services/hush");
+        let channel = ChannelSettings {
+            webhook_url: hush.clone(),
+            token: hush.clone(),
+            ..ChannelSettings::default()
+        };
+        settings.channels.insert("slack".to_owned(), channel);
+        let webhook = WebhookSettings { secrets: vec![hush.clone()], ..WebhookSettings::default() };
+        settings.webhooks.insert("hook".to_owned(), webhook);
+        settings.smtp.password = hush.clone();
+        settings.status_page.token = hush;
         assert!(!format!("{settings:?}").contains("hush"));
     }
 }
