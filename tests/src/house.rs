@@ -151,6 +151,7 @@ impl House {
                     let mut settings: comms_service::Settings = defaults();
                     settings.peers.rollout = rollout;
                     settings.peers.killswitch = killswitch;
+                    settings.peers.flag = flag;
                     let on = service_kit::bootstrap::Dependencies { store, clock };
                     comms_service::serve(settings, on, listener, end).await
                 }

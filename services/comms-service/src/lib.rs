@@ -57,7 +57,7 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    let pages = match settings.pages.address()? {
+    let pages = match settings.pages_address()? {
         Some(address) => Some(service_kit::bootstrap::bind(address).await?),
         None => None,
     };
@@ -119,11 +119,12 @@ pub async fn serve_with_pages(
 fn follow_peers(app: &Arc<App>, peers: &Peers) -> Result<(), Error> {
     let outgoing = || Outgoing::acting_as("comms-service", Vec::new());
     let rollout = peer("rollout", &peers.rollout, outgoing(), PEER_TIMEOUT)?;
+    let gate = peer("gate", &peers.gate, outgoing(), PEER_TIMEOUT)?;
     let killswitch = peer("killswitch", &peers.killswitch, outgoing(), PEER_TIMEOUT)?;
     let plans = rollout.clone();
     let (of_rollouts, of_switches) = (Arc::clone(app), Arc::clone(app));
     tokio::spawn(peers::follow("rollout events", app.shutdown.clone(), move || {
-        follow::rollouts(Arc::clone(&of_rollouts), rollout.clone())
+        follow::rollouts(Arc::clone(&of_rollouts), rollout.clone(), gate.clone())
     }));
     tokio::spawn(peers::follow("kill-switch events", app.shutdown.clone(), move || {
         follow::kill_switches(Arc::clone(&of_switches), killswitch.clone(), plans.clone())

@@ -3,10 +3,13 @@
 mod places;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::Deserialize;
 use service_kit::bootstrap::ServiceSettings;
-use service_kit::settings::{ClockSettings, ServerSettings, StoreSettings, TelemetrySettings};
+use service_kit::settings::{
+    ClockSettings, ServerSettings, SettingsError, StoreSettings, TelemetrySettings,
+};
 
 pub use places::{
     ChannelSettings, PagesSettings, SmtpSettings, StatusPageSettings, Tls, WebhookSettings,
@@ -48,6 +51,18 @@ pub struct Peers {
     pub killswitch: String,
     /// The flag service.
     pub flag: String,
+    /// The gate service.
+    pub gate: String,
+}
+
+impl Settings {
+    /// Where pages are to be served; `None` for nowhere.
+    ///
+    /// # Errors
+    /// Refuses what is no address on this host.
+    pub fn pages_address(&self) -> Result<Option<SocketAddr>, SettingsError> {
+        self.pages.address()
+    }
 }
 
 impl ServiceSettings for Settings {
@@ -71,7 +86,7 @@ mod tests {
     fn the_documented_defaults_are_valid() {
         assert_eq!(defaults().server.listen_address.port(), 7104);
         assert!(defaults().channels.is_empty() && defaults().webhooks.is_empty());
-        assert_eq!(defaults().pages.address().unwrap(), None);
+        assert_eq!(defaults().pages_address().unwrap(), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! All five services in one process, over one embedded store.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub(crate) struct Placement {
 pub(crate) struct AllInOne {
     /// Where they are.
     pub(crate) endpoints: Endpoints,
+    /// Where banners, blog and status page are.
+    pub(crate) pages: SocketAddr,
     trigger: Trigger,
     tasks: JoinSet<(&'static str, Result<(), Error>)>,
 }
@@ -42,17 +45,27 @@ struct Sockets {
     killswitch: TcpListener,
     comms: TcpListener,
     rollout: TcpListener,
+    pages: TcpListener,
 }
 
 impl Sockets {
-    async fn bind(free_ports: bool) -> Result<Self, Failure> {
-        let at = async |port: u16| {
-            let port = if free_ports { 0 } else { port };
-            bind(([127, 0, 0, 1], port).into()).await.map_err(|error| {
+    /// `pages`: where they are to be served, if somebody has set it.
+    async fn bind(free_ports: bool, pages: Option<SocketAddr>) -> Result<Self, Failure> {
+        let on = async |address: SocketAddr| {
+            bind(address).await.map_err(|error| {
                 Failure::refused(format!("{error}: is it running already? try --free-ports"))
             })
         };
+        let at = async |port: u16| {
+            let port = if free_ports { 0 } else { port };
+            on(([127, 0, 0, 1], port).into()).await
+        };
+        let pages = match pages {
+            Some(address) => on(address).await?,
+            None => at(7107).await?,
+        };
         Ok(Self {
+            pages,
             flag: at(7101).await?,
             gate: at(7102).await?,
             killswitch: at(7103).await?,
@@ -91,15 +104,17 @@ pub(crate) async fn start_services(placement: Placement) -> Result<AllInOne, Fai
     std::fs::create_dir_all(&data_dir).map_err(|error| {
         Failure::refused(format!("cannot create {}: {error}", data_dir.display()))
     })?;
-    let sockets = Sockets::bind(free_ports).await?;
+    let set = comms.pages_address().map_err(|error| Failure::usage(error.to_string()))?;
+    let sockets = Sockets::bind(free_ports, set).await?;
     let endpoints = sockets.endpoints()?;
+    let pages = sockets.pages.local_addr().map_err(|error| Failure::refused(error.to_string()))?;
     let location = Location::Embedded(data_dir.clone());
     let store = Store::open(&location, Arc::new(service_kit::clock::real_now))
         .await
         .map_err(|error| Failure::refused(error.to_string()))?;
     endpoints.write(&data_dir)?;
     let (trigger, tasks) = spawn(sockets, &endpoints, &store, &clock, comms)?;
-    Ok(AllInOne { endpoints, trigger, tasks })
+    Ok(AllInOne { endpoints, pages, trigger, tasks })
 }
 
 type Running = (Trigger, JoinSet<(&'static str, Result<(), Error>)>);
@@ -137,7 +152,12 @@ fn spawn(
     run!("rollout-service", rollout_service, rollout, sockets.rollout);
     comms.peers.rollout.clone_from(&endpoints.rollout);
     comms.peers.killswitch.clone_from(&endpoints.killswitch);
-    run!("comms-service", comms_service, comms, sockets.comms);
+    comms.peers.gate.clone_from(&endpoints.gate);
+    comms.peers.flag.clone_from(&endpoints.flag);
+    let dependencies = Dependencies { store: store.clone(), clock: clock.clone() };
+    let sockets = (sockets.comms, Some(sockets.pages));
+    let serving = comms_service::serve_with_pages(comms, dependencies, sockets, shutdown);
+    tasks.spawn(async move { ("comms-service", serving.await) });
     Ok((trigger, tasks))
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn run(
         comms: comms_settings(arguments.comms_settings.as_deref())?,
     };
     let running = start_services(placement).await?;
-    introduce(&running.endpoints, metrics_page, arguments);
+    introduce(&running, metrics_page, arguments);
     until_asked(running).await
 }
 
@@ -49,12 +49,14 @@ pub(crate) async fn until_asked(mut running: AllInOne) -> Result<(), Failure> {
     failed.map_or(Ok(()), Err)
 }
 
-fn introduce(endpoints: &Endpoints, metrics_page: Option<SocketAddr>, arguments: &UpArguments) {
+fn introduce(running: &AllInOne, metrics_page: Option<SocketAddr>, arguments: &UpArguments) {
     let data = arguments.data_dir.display();
+    let endpoints = &running.endpoints;
     let Endpoints { flag, gate, killswitch, comms, rollout } = endpoints;
     say(format!("Softlaunch is up, on the embedded store in {data} (Ctrl-C ends it)."));
     say(format!("  flag        {flag}\n  gate        {gate}\n  killswitch  {killswitch}"));
     say(format!("  comms       {comms}\n  rollout     {rollout}"));
+    say(format!("  pages       http://{}/status and /blog, /banners/WORKSPACE", running.pages));
     if let Some(page) = metrics_page {
         say(format!("  metrics     http://{page}/metrics"));
     }

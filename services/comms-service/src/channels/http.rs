@@ -2,11 +2,13 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use comms_core::AttemptOutcome;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode, Url, redirect};
+use service_kit::clock::real_now;
+use vocab::Timestamp;
 
 use crate::channels::Answer;
 use crate::channels::networks::{Forbidden, Networks};
@@ -82,7 +84,7 @@ pub(super) fn client(url: &Url, networks: Option<Networks>) -> Result<Client, St
 pub(super) async fn ask(request: RequestBuilder, size_max: usize) -> Result<Said, Answer> {
     let mut response = request.send().await.map_err(failed)?;
     let status = response.status();
-    let retry_after = retry_after(response.headers(), SystemTime::now());
+    let retry_after = retry_after(response.headers(), real_now());
     let mut bytes = Vec::new();
     while bytes.len() < size_max {
         match response.chunk().await {
@@ -113,13 +115,14 @@ fn failed(error: reqwest::Error) -> Answer {
 }
 
 /// The delay that was asked for, in seconds or until a date.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let asked = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
             let until = httpdate::parse_http_date(value).ok()?;
-            until.duration_since(now).unwrap_or_default() // It is over.
+            let until = until.duration_since(UNIX_EPOCH).unwrap_or_default();
+            Timestamp::EPOCH.plus(until).since(now) // Zero where it is over.
         }
     };
     Some(asked.min(RETRY_AFTER_MAX))
@@ -144,7 +147,7 @@ mod tests {
     use super::*;
 
     fn asked(value: &str) -> Option<Duration> {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777); // 1994-11-06 08:49:37
+        let now = Timestamp::from_millis(784_111_777_000); // 1994-11-06 08:49:37
         retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]), now)
     }
 

@@ -266,7 +266,7 @@ mod tests {
         for (settings, wanted) in [
             (StatusPageSettings { page_id: "a/b".to_owned(), ..whole.clone() }, "page_id"),
             (StatusPageSettings { token: Secret::new("hush\r\n"), ..whole.clone() }, "token"),
-            (StatusPageSettings { api_url: "hush".to_owned(), ..whole.clone() }, "api_url"),
+            (StatusPageSettings { api_url: "hush".to_owned(), ..whole }, "api_url"),
         ] {
             let why = StatusPage::new(&settings).unwrap_err();
             assert!(why.starts_with(wanted) && !why.contains("hush"), "{why}");

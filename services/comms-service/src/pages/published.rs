@@ -167,10 +167,8 @@ fn note_update(noted: &mut Noted<Incident>, place: usize, message: &pb::Message)
         Some(_) | None => pb::StatusUpdate::default(),
     };
     let id = if content.incident.is_empty() { own_id(message) } else { content.incident.clone() };
-    let status = match content.status() {
-        Status::Unspecified => Status::Investigating,
-        said => said,
-    };
+    let said = Some(content.status()).filter(|status| *status != Status::Unspecified);
+    let status = said.unwrap_or(Status::Investigating);
     let update = Update {
         id: own_id(message),
         status,

@@ -125,7 +125,7 @@ fn incident(incident: &Incident, base: &str) -> Json {
     });
     json!({
         "id": incident.id,
-        "name": if incident.test { format!("[Test] {}", incident.title) } else { incident.title.clone() },
+        "name": incident.title,
         "status": status_name(incident.status),
         "created_at": incident.began().to_string(),
         "updated_at": incident.updated().to_string(),

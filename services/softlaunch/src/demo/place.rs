@@ -65,7 +65,7 @@ impl Place {
         comms.channels = ["slack-engineering", "slack-incidents"]
             .map(|channel| {
                 let webhook_url = comms_service::Secret::new(slack.url(channel));
-                (channel.to_owned(), ChannelSettings { webhook_url })
+                (channel.to_owned(), ChannelSettings { webhook_url, ..ChannelSettings::default() })
             })
             .into_iter()
             .collect::<BTreeMap<_, _>>();
