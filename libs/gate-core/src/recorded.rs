@@ -10,7 +10,7 @@ use vocab::Timestamp;
 use crate::evidence::{Answer, Evidence, Gauge, SpanKey};
 use crate::sighted::{BreakerState, Incident, Sighted};
 use crate::tally::{Field, Outcome, Path, Ripe, Tally, reading};
-use crate::watch::{Watched, watched};
+use crate::watch::Watched;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -185,11 +185,12 @@ impl Recorded {
     }
 
     /// What a verdict at `now` may rest on, of a phase that began at `start`: windows, gauges and
-    /// what was sighted. What people said and which gates were passed is not recorded here.
+    /// what was sighted. `rules` are those of the plan. What people said and which gates were passed
+    /// is not recorded here.
     #[must_use]
     pub fn evidence(
         &self,
-        plan: &Plan,
+        (plan, rules): (&Plan, &[Watched<'_>]),
         start: Timestamp,
         criteria: &[&Criterion],
         now: Timestamp,
@@ -207,7 +208,7 @@ impl Recorded {
             drill_valid_for: plan.kill_switch.drill_valid_for,
             ..Evidence::default()
         };
-        let mut spans: Vec<_> = watched(plan).iter().flat_map(Watched::spans).collect();
+        let mut spans: Vec<_> = rules.iter().flat_map(Watched::spans).collect();
         for criterion in criteria {
             let Judged::Metric(metric) = &criterion.judged else { continue };
             spans.push(metric.window);

@@ -12,7 +12,7 @@ use vocab::Timestamp;
 use crate::evidence::Evidence;
 use crate::judge::{CriterionResult, Verdict, judge, overall};
 use crate::recorded::{Entry, Recorded, limits};
-use crate::watch::{Standing, State, observe, step, watched};
+use crate::watch::{Standing, State, Watched, observe, step, watched};
 
 const STEPS_MAX: usize = 200_000; // Four months of minutes.
 
@@ -89,8 +89,9 @@ pub fn replay(
         Some(gate) => gate.criteria.iter().collect(),
         None => plan.ga.quantitative.iter().collect(),
     };
+    let rules = watched(plan);
     let mut play =
-        Play { plan, phase: phase_id, counted: Recorded::default(), changes: Vec::new() };
+        Play { rules: &rules, phase: phase_id, counted: Recorded::default(), changes: Vec::new() };
     let (mut standings, mut verdicts) = (BTreeMap::new(), BTreeMap::new());
     let limits_ms = limits(plan);
     let (mut now, mut previous, mut done) = (start, None, 0);
@@ -100,7 +101,7 @@ pub fn replay(
             play.counted.add(*at, entry, &limits_ms);
             done += 1;
         }
-        let evidence = play.counted.evidence(plan, start, &criteria, now);
+        let evidence = play.counted.evidence((plan, &rules), start, &criteria, now);
         play.judge(&criteria, &evidence, &mut verdicts, now);
         play.watch(
             &evidence,
@@ -116,7 +117,7 @@ pub fn replay(
 }
 
 struct Play<'p> {
-    plan: &'p Plan,
+    rules: &'p [Watched<'p>],
     phase: &'p str,
     counted: Recorded,
     changes: Vec<Change>,
@@ -151,7 +152,7 @@ impl Play<'_> {
         times: (Option<Timestamp>, Duration),
         now: Timestamp,
     ) {
-        for rule in watched(self.plan).iter().filter(|rule| rule.applies_in(self.phase)) {
+        for rule in self.rules.iter().filter(|rule| rule.applies_in(self.phase)) {
             for observed in observe(rule, evidence, now) {
                 let id = match observed.instance.as_str() {
                     "" => rule.id.clone(),

@@ -1,9 +1,10 @@
 //! Judging and watching, by the gate's core.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
-use gate_core::{CriterionResult, Day, Subject, Verdict, judge, observe, overall, step, watched};
+use gate_core::{CriterionResult, Day, Subject, Verdict, judge, observe, overall, step};
 use plan::{Criterion, IncidentKind, Judged, Observation, Plan, TriggerCondition};
 use rollout_core::{
     Event, Firing, GA_GATE, GA_UNANNOUNCED_GATE, Item, Outcome, Report, Rollout, Situation,
@@ -74,7 +75,7 @@ impl World<'_> {
     pub(crate) fn watch(&mut self, every: Duration) -> usize {
         let phase = self.rollout().and_then(Rollout::phase).map(|phase| phase.id.to_string());
         let Some(phase) = phase else { return 0 };
-        let rules = watched(self.plan);
+        let rules = Rc::clone(&self.rules);
         let evidence = self.evidence(&[], None);
         let times = (self.looked_at, self.plan.watching.gap_max.max(every * 2));
         let (mut moved, mut stirring) = (Vec::new(), 0);
@@ -170,8 +171,8 @@ impl World<'_> {
         let phase = self.rollout().and_then(Rollout::phase).map(|phase| phase.id.to_string());
         let Some(phase) = phase else { return false };
         let evidence = self.evidence(&[], None);
-        let rules = watched(self.plan);
-        let mut own = rules
+        let mut own = self
+            .rules
             .iter()
             .filter(|rule| rule.subject == Subject::Threshold && rule.applies_in(&phase));
         own.all(|rule| {

@@ -10,6 +10,7 @@ mod outcome;
 mod people;
 mod play;
 mod scenario;
+mod telling;
 mod trouble;
 mod world;
 

@@ -171,8 +171,6 @@ fn announce(world: &mut World<'_>) {
     let judged = world.report(GA_UNANNOUNCED_GATE);
     let Some(rollout) = world.rollout() else { return };
     if rollout.ga_announced_at.is_some() {
-        // Delivered to everybody by the time people look again.
-        world.announced.get_or_insert(world.now);
         return;
     }
     if let Ok(events) = announce_ga(rollout, &judged, world.now) {

@@ -1,10 +1,13 @@
 //! Everything that is the case in a rehearsal, and how it changes: by events of the cores alone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use comms_core::{News, compose};
+use comms_core::Standing as Told;
 use flag_core::Flag;
-use gate_core::{Attested, Day, Entry, Evidence, Recorded, Standing, consecutive_days};
+use gate_core::{
+    Attested, Day, Entry, Evidence, Recorded, Standing, Watched, consecutive_days, watched,
+};
 use killswitch_core::{Scope, Switches};
 use plan::{Criterion, Plan};
 use rollout_core::{Event, Outcome, Rollout, Rollouts, Stamp};
@@ -34,7 +37,12 @@ pub(crate) struct World<'a> {
     pub(crate) fleet: Fleet,
     pub(crate) attested: BTreeMap<String, Vec<Attested>>,
     pub(crate) days: Vec<Day>,
-    pub(crate) announced: Option<Timestamp>,
+    /// What everybody it is for has been told of in this phase.
+    pub(crate) communications: BTreeMap<String, gate_core::Told>,
+    /// Where the rollout stands, as far as people are told.
+    pub(crate) told: Told,
+    /// What is watched, by the plan.
+    pub(crate) rules: Rc<[Watched<'a>]>,
     /// In which generation, and when, breaker and kill switch were last exercised.
     pub(crate) exercised: Option<(u64, Timestamp)>,
     /// Uploads a day, and the generation and kill they follow from.
@@ -43,7 +51,7 @@ pub(crate) struct World<'a> {
     pub(crate) last_rate: f64,
     pub(crate) facts: Facts,
     lines: Vec<Line>,
-    revision: u64,
+    pub(crate) revision: u64,
 }
 
 /// What is compared with what is expected.
@@ -84,7 +92,9 @@ impl<'a> World<'a> {
             fleet: Fleet::new(&scenario.fleet, seed),
             attested: BTreeMap::new(),
             days: Vec::new(),
-            announced: None,
+            communications: BTreeMap::new(),
+            told: Told::default(),
+            rules: watched(plan).into(),
             exercised: None,
             rate_by: ((u64::MAX, false), 0.0),
             last_rate: 0.0,
@@ -151,37 +161,9 @@ impl<'a> World<'a> {
                 self.standings.clear();
                 self.attested.clear();
                 self.days.clear();
-                self.announced = None;
+                self.communications.clear();
             }
             _ => {}
-        }
-    }
-
-    /// Composes what the plan wants told.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "nobody is told of the others")]
-    fn tell(&mut self, event: &Event, actor: &str) {
-        let news = match event {
-            Event::PhaseEntered { phase_id, exposure, .. } => vocab::PhaseId::new(phase_id)
-                .map(|phase| News::PhaseStarted { phase, exposure: *exposure }),
-            Event::Paused { reason, .. } => Ok(News::RolloutPaused { reason: reason.clone() }),
-            Event::RollbackStarted { reason, to_phase_id, .. } => {
-                let reason = format!("it goes back to {to_phase_id}: {reason}");
-                Ok(News::RolloutPaused { reason })
-            }
-            _ => return,
-        };
-        let Ok(news) = news else { return };
-        let source = format!("rehearsal-{}", self.revision);
-        match compose(self.plan, &news, &source, actor, self.now) {
-            Ok(messages) => {
-                for message in messages {
-                    self.say(
-                        "comms",
-                        format!("tells {}: {}", message.destination, message.subject),
-                    );
-                }
-            }
-            Err(why) => self.say("comms", format!("cannot tell: {why}")),
         }
     }
 
@@ -198,7 +180,8 @@ impl<'a> World<'a> {
     pub(crate) fn evidence(&self, criteria: &[&Criterion], next: Option<usize>) -> Evidence {
         let rollout = self.rollout();
         let start = rollout.map_or(self.scenario.start, |rollout| rollout.phase_entered_at);
-        let mut evidence = self.recorded.evidence(self.plan, start, criteria, self.now);
+        let mut evidence =
+            self.recorded.evidence((self.plan, &self.rules), start, criteria, self.now);
         evidence.gauge_age_max_ms = GAUGE_AGE_MAX_MS;
         evidence.attested.clone_from(&self.attested);
         evidence.passed_gates.clone_from(&self.passed_gates);
@@ -208,7 +191,7 @@ impl<'a> World<'a> {
             before.and_then(|phase| phase.gate.as_ref()).map(|gate| gate.id.to_string());
         evidence.percentage_basis_points = rollout.map_or(0, |rollout| rollout.exposure.get());
         evidence.ga_days = (consecutive_days(&self.days), self.plan.ga.consecutive_days);
-        evidence.announced = self.announced;
+        evidence.communications.clone_from(&self.communications);
         evidence
     }
 }

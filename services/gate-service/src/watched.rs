@@ -7,7 +7,8 @@ use std::time::Duration;
 use contracts::gate as pb;
 use gate_core::{Day, Sighted, State as Stands, Told, Verdict, consecutive_days};
 use plan::{
-    Criterion, Judged, Metric, Observation, Plan, PromQuery, Quantity, TriggerCondition, Unit, WindowSpan,
+    Criterion, Judged, Metric, Observation, Plan, PromQuery, Quantity, TriggerCondition, Unit,
+    WindowSpan,
 };
 use service_kit::wire::time_of;
 use vocab::{Role, Timestamp};
@@ -240,13 +241,15 @@ impl Watched {
         }
     }
 
-    /// Notes how far a communication is. Of several with one id the newest counts.
+    /// Notes how far a communication is. Who has been told once has been told, whether it is said
+    /// again or not.
     pub(crate) fn told(&mut self, seen: pb::CommunicationSeen) {
-        let told = match &seen.complete_time {
-            Some(time) => Told::Complete(time_of(Some(time))),
-            None => Told::Missing(seen.detail),
-        };
-        self.communications.insert(seen.event, told);
+        let told = self.communications.entry(seen.event).or_insert(Told::Missing(String::new()));
+        match (&seen.complete_time, &told) {
+            (Some(time), Told::Missing(_)) => *told = Told::Complete(time_of(Some(time))),
+            (None, Told::Missing(_)) => *told = Told::Missing(seen.detail),
+            (_, Told::Complete(_)) => {}
+        }
     }
 
     pub(crate) fn judged(&mut self, day: pb::GaDay) {
