@@ -4,6 +4,7 @@
 mod answers;
 mod contexts;
 mod flags;
+mod pages;
 mod peer;
 
 use contracts::flag as pb;

@@ -72,6 +72,11 @@ impl Program {
     }
 }
 
+/// The Python with the published libraries; `None`, and said so, where there is none.
+pub(crate) fn python() -> Option<OsString> {
+    named("SOFTLAUNCH_PYTHON", "the libraries for Python")
+}
+
 #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
 fn named(variable: &str, what: &str) -> Option<OsString> {
     let path = std::env::var_os(variable).filter(|path| !path.is_empty());

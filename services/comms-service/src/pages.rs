@@ -58,6 +58,17 @@ impl Pages {
         }
     }
 
+    /// The parts of the product: those set, then those that incidents name besides.
+    fn parts(&self, published: &Published) -> Vec<String> {
+        let mut parts = self.components.clone();
+        for name in published.incidents.iter().flat_map(|incident| &incident.components) {
+            if !parts.contains(name) {
+                parts.push(name.clone());
+            }
+        }
+        parts
+    }
+
     /// What has been published by now. Gone through once for every change of the record.
     fn published(&self) -> Arc<Published> {
         let snapshot = self.app.state();

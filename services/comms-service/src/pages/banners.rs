@@ -92,7 +92,7 @@ fn on_wire(banner: &Banner, flag_revision: u64) -> pb::Banner {
         name: format!("banners/{}", banner.id),
         title: banner.title.clone(),
         text: banner.text.clone(),
-        flag: banner.flag.clone(),
+        flag: format!("flags/{}", banner.flag.trim_start_matches("flags/")),
         flag_revision: signed(flag_revision),
         revision: banner.revision,
         create_time: Some(wire_time(banner.created)),

@@ -95,8 +95,9 @@ fn page<E: std::fmt::Display>(asked: &HeaderMap, kind: Kind, made: Result<String
 }
 
 async fn status_page(State(shelf): State<Shelf>, asked: HeaderMap) -> Answer {
-    let pages = &shelf.pages;
-    let made = status::html(&pages.published(), &pages.title, &pages.components);
+    let published = shelf.pages.published();
+    let parts = shelf.pages.parts(&published);
+    let made = status::html(&published, &shelf.pages.title, &parts);
     page(&asked, Kind::Html, made)
 }
 
@@ -107,7 +108,8 @@ async fn history(State(shelf): State<Shelf>, asked: HeaderMap) -> Answer {
 
 async fn summary_json(State(shelf): State<Shelf>, asked: HeaderMap) -> Answer {
     let Shelf { pages, base } = &shelf;
-    let made = summary::summary(&pages.published(), &pages.title, &pages.components, base);
+    let published = pages.published();
+    let made = summary::summary(&published, &pages.title, &pages.parts(&published), base);
     reply(&asked, Kind::Json, made.to_string())
 }
 
