@@ -1,5 +1,6 @@
 //! The steps of a rollout, as people and workers take them.
 
+use contracts::comms as comms_pb;
 use contracts::flag as flag_pb;
 use contracts::gate as pb;
 use contracts::gate::breaker_transition::State;
@@ -237,9 +238,30 @@ pub(crate) async fn gate_0_approved(house: &House) {
 
 /// What P1's entry asks of people.
 pub(crate) async fn entry_of_p1_attested(house: &House) {
-    attest(house, PIA, "p1-canaries-notified").await;
     attest(house, PIA, "p1-support-channel").await;
     attest(house, SAM, "p1-rollback-documented").await;
+    canaries_invited(house).await;
+}
+
+/// Invites the selected clients, and waits until the gate knows that all were told.
+pub(crate) async fn canaries_invited(house: &House) {
+    let request = comms_pb::SendCommunicationRequest {
+        rollout: ROLLOUT.to_owned(),
+        event: "canary-invitation".to_owned(),
+        reason: "they have been chosen".to_owned(),
+        ..comms_pb::SendCommunicationRequest::default()
+    };
+    // It may not have heard of the rollout yet.
+    eventually("the invitation is sent", async || {
+        house.comms().send_communication(ask(PIA, request.clone())).await.is_ok()
+    })
+    .await;
+    eventually("the gate knows that the canaries were told", async || {
+        let report = judged(house, "rollouts/ingestion-v2/gates/p1-entry", true).await;
+        let told = report.criteria.iter().find(|one| one.criterion_id == "p1-canaries-notified");
+        told.is_some_and(|one| one.verdict() == pb::Verdict::Pass)
+    })
+    .await;
 }
 
 pub(crate) fn advance_to(phase: &str) -> rollout_pb::AdvanceRolloutRequest {

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capture::{Mail, Slack};
+use comms_service::ChannelSettings;
 use contracts::comms::comms_service_client::CommsServiceClient;
 use contracts::flag::admission_service_client::AdmissionServiceClient;
 use contracts::flag::evaluation_service_client::EvaluationServiceClient;
@@ -44,6 +46,15 @@ const STREAMS: [&str; 4] = ["flag", "gate", "killswitch", "rollout"];
 const RECORDS_MAX: usize = 1_000;
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Where messages go.
+#[derive(Debug)]
+pub struct Outlets {
+    /// Stands in for a mail server.
+    pub mail: Mail,
+    /// Stands in for Slack.
+    pub slack: Slack,
+}
+
 /// All five services, serving. They end with it.
 #[derive(Debug)]
 pub struct House {
@@ -53,6 +64,8 @@ pub struct House {
     pub store: Store,
     /// Where each serves, by noun.
     pub addresses: BTreeMap<&'static str, SocketAddr>,
+    /// What stands in for a mail server and for Slack; `None` where no channel is set up.
+    pub outlets: Option<Outlets>,
     channels: BTreeMap<&'static str, Channel>,
     _trigger: shutdown::Trigger,
     _dir: Option<TempDir>,
@@ -92,11 +105,15 @@ impl House {
     pub async fn on(clock: Clock) -> Self {
         let dir = tempfile::tempdir().expect("the temporary directory is writable");
         let location = Location::Embedded(dir.path().to_owned());
-        Self { _dir: Some(dir), ..Self::over(&location, clock).await }
+        let outlets = Outlets {
+            mail: Mail::start().await.expect("a port is free"),
+            slack: Slack::start().await.expect("a port is free"),
+        };
+        Self { _dir: Some(dir), ..Self::over(&location, clock, Some(outlets)).await }
     }
 
     /// Starts `count` houses over one store: as many replicas of every service, each with
-    /// connections of its own.
+    /// connections of its own. No channel of theirs is set up: what they tell ends as dead.
     ///
     /// # Panics
     /// Where the location is none, or the store does not open.
@@ -104,12 +121,12 @@ impl House {
         let location = Location::parse(location).expect("a test names a location");
         let mut houses = Vec::with_capacity(count);
         for _place in 0..count {
-            houses.push(Self::over(&location, Clock::system()).await);
+            houses.push(Self::over(&location, Clock::system(), None).await);
         }
         houses
     }
 
-    async fn over(location: &Location, clock: Clock) -> Self {
+    async fn over(location: &Location, clock: Clock, outlets: Option<Outlets>) -> Self {
         let store = Store::open(location, Arc::new(real_now)).await.expect("the store opens");
         let mut listeners = BTreeMap::new();
         let mut addresses = BTreeMap::new();
@@ -120,17 +137,35 @@ impl House {
         }
         let (trigger, end) = shutdown::channel();
         let channels = addresses.iter().map(|(noun, address)| (*noun, channel(*address))).collect();
-        let house = Self { clock, store, addresses, channels, _trigger: trigger, _dir: None };
+        let (_trigger, _dir) = (trigger, None);
+        let house = Self { clock, store, addresses, outlets, channels, _trigger, _dir };
         for (noun, listener) in listeners {
             house.serve(noun, listener, end.clone());
         }
         house
     }
 
+    /// Mail and Slack go to what stands in for them, where there is that.
+    fn comms_settings(&self) -> comms_service::Settings {
+        let mut settings: comms_service::Settings = defaults();
+        let Some(Outlets { mail, slack }) = &self.outlets else { return settings };
+        let address = mail.address();
+        settings.smtp.host = address.ip().to_string();
+        settings.smtp.port = address.port();
+        settings.smtp.from = "Softlaunch <softlaunch@example.com>".to_owned();
+        for channel in ["slack-engineering", "slack-incidents"] {
+            let webhook_url = comms_service::Secret::new(slack.url(channel));
+            let one = ChannelSettings { webhook_url, ..ChannelSettings::default() };
+            settings.channels.insert(channel.to_owned(), one);
+        }
+        settings
+    }
+
     fn serve(&self, noun: &'static str, listener: TcpListener, end: shutdown::Shutdown) {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        let [flag, gate, killswitch, rollout] =
-            STREAMS.map(|noun| format!("http://{}", self.addresses[noun]));
+        let [flag, gate, killswitch, comms, rollout] =
+            NOUNS.map(|noun| format!("http://{}", self.addresses[noun]));
+        let of_comms = self.comms_settings();
         tokio::spawn(async move {
             let served = match noun {
                 "flag" => {
@@ -142,13 +177,14 @@ impl House {
                 "gate" => {
                     let mut settings: gate_service::Settings = defaults();
                     settings.peers.killswitch = killswitch;
+                    settings.peers.comms = comms;
                     // On a hurried clock a day is a moment.
                     settings.signals.gauge_stale_after = "365d".to_owned();
                     let on = service_kit::bootstrap::Dependencies { store, clock };
                     gate_service::serve(settings, on, listener, end).await
                 }
                 "comms" => {
-                    let mut settings: comms_service::Settings = defaults();
+                    let mut settings = of_comms;
                     settings.peers.rollout = rollout;
                     settings.peers.killswitch = killswitch;
                     settings.peers.flag = flag;

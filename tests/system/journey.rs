@@ -113,7 +113,16 @@ impl Journey {
             self.cli.json(&["gate", "report", "gate-0"])["verdict"] == "VERDICT_PASS"
         })
         .await;
-        self.attest("p1-canaries-notified", "product_manager", &MANAGER);
+        let invited = ["comms", "send", "canary-invitation", "--reason", "they have been chosen"];
+        self.cli.ok(&with(&MANAGER, &invited));
+        test_kit::eventually("the canaries to have been told", async || {
+            let report = self.cli.json(&["gate", "report", "p1-entry"]);
+            let criteria = report["criteria"].as_array().expect("a list");
+            criteria.iter().any(|one| {
+                one["criterionId"] == "p1-canaries-notified" && one["verdict"] == "VERDICT_PASS"
+            })
+        })
+        .await;
         self.attest("p1-support-channel", "product_manager", &MANAGER);
         self.attest("p1-rollback-documented", "engineering_lead", &LEAD);
         test_kit::eventually("the minimum duration to run out", async || {

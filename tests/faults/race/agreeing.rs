@@ -149,7 +149,13 @@ async fn replicas_of_comms_handle_each_event_once_and_attempt_each_message_once(
                 Some(Kind::DeliveryAttempted(event)) => {
                     *attempted.entry(event.message).or_insert(0) += 1;
                 }
-                Some(Kind::Redriven(_)) | None => {}
+                Some(
+                    Kind::Redriven(_)
+                    | Kind::MessagesMade(_)
+                    | Kind::DeliveryBegun(_)
+                    | Kind::ReminderAcknowledged(_),
+                )
+                | None => {}
             }
         }
         assert!(handled.values().all(|times| *times == 1), "RACE: {handled:?}");

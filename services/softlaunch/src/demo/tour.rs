@@ -103,7 +103,8 @@ async fn through_p0(
     let report = gate::evaluate(lead, &format!("{NAME}/gates/gate-0"), true).await?;
     gate::show(&report, true, Output::Table)?;
     approve(stage, &report).await?;
-    steps.next("P1 is entered");
+    steps.next("P1 is entered, as soon as the selected clients have been invited");
+    await_verdict(stage, lead, "p1-entry").await?;
     let advanced = rollout::advance_to(lead, NAME.to_owned(), "P1", false).await?;
     rollout::show(&advanced, Output::Table)
 }
