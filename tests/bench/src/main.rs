@@ -1,6 +1,7 @@
 //! What our services cost beside the least that could be done, in one run:
 //! `cargo run --release -p softlaunch-bench -- kill [fan-out [WATCHERS]|engage|reading]`, or
-//! `gate [ingest|evaluate|sketch]`, or `rollout [decide|rehearse|thousand]`.
+//! `flag [unary|admit|fan-out [WATCHERS]]`, or `gate [ingest|evaluate|sketch]`, or
+//! `rollout [decide|rehearse|thousand]`.
 //!
 //! The machine is shared and noisy, so only ratios count: a measurement and its baseline take
 //! turns, and the median turn of each is compared. Servers are processes of their own.
@@ -10,6 +11,7 @@
 mod bare;
 mod engage;
 mod fan_out;
+mod flag;
 mod fleet;
 mod gate;
 mod measure;
@@ -54,6 +56,15 @@ async fn main() -> Result<ExitCode, Error> {
         ["gate", "sketch"] => gate::beside_the_exact_quantile()?,
         ["gate", "ingest"] => gate::beside_plain_counters().await?,
         ["gate", "evaluate"] => gate::beside_a_thousand_outcomes().await?,
+        ["flag"] => {
+            flag::beside_a_bare_echo().await?;
+            flag::beside_a_bare_evalsha().await?;
+            flag::beside_a_bare_broadcast(10_000).await?;
+        }
+        ["flag", "unary"] => flag::beside_a_bare_echo().await?,
+        ["flag", "admit"] => flag::beside_a_bare_evalsha().await?,
+        ["flag", "fan-out"] => flag::beside_a_bare_broadcast(10_000).await?,
+        ["flag", "fan-out", watchers] => flag::beside_a_bare_broadcast(watchers.parse()?).await?,
         ["rollout"] => {
             rollout::on_a_long_story()?;
             rollout::beside_its_uploads()?;
@@ -65,10 +76,15 @@ async fn main() -> Result<ExitCode, Error> {
         ["serve", "gate", dir] => gate::serve(dir).await?,
         ["serve", "product", dir] => product::serve(dir).await?,
         ["serve", "bare"] => bare::serve().await?,
+        ["serve", "flag", location] => flag::serve(location).await?,
+        ["serve", "echo"] => flag::serve_echo(None).await?,
+        ["serve", "echo", redis] => flag::serve_echo(Some(redis)).await?,
+        ["serve", "broadcast"] => flag::serve_broadcast().await?,
         _ => {
             println!(
-                "usage: softlaunch-bench kill [fan-out [WATCHERS]|engage|reading] | gate \
-                 [ingest|evaluate|sketch] | rollout [decide|rehearse|thousand]"
+                "usage: softlaunch-bench flag [unary|admit|fan-out [WATCHERS]] | kill [fan-out \
+                 [WATCHERS]|engage|reading] | gate [ingest|evaluate|sketch] | rollout \
+                 [decide|rehearse|thousand]"
             );
             return Ok(ExitCode::from(EXIT_USAGE));
         }
