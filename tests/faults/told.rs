@@ -17,6 +17,8 @@ use test_kit::rounds;
 const INCIDENTS: &str = "slack-incidents";
 const ON_THEIR_WAY_MAX: usize = 4; // Messages that comms sends at once, per channel.
 const PAGE: i32 = 1_000;
+/// How an attempt says that one before it may have arrived.
+const MAYBE_SENT: &str = "may have been sent before";
 
 /// The messages to channels that are set up; `None` while comms does not answer.
 async fn ledger(addresses: &Addresses) -> Option<Vec<pb::Message>> {
@@ -118,4 +120,50 @@ async fn a_message_on_its_way_when_the_process_dies_arrives_after_all() {
         assert!(times >= 1, "LOST: {} is recorded as sent, and did not arrive", message.name);
         assert!(times <= 2, "TOLD: {message:?} arrived {times} times");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whenever_the_process_dies_nothing_is_lost_and_what_may_be_told_twice_says_so() {
+    let mut installation = Installation::all_in_one().await;
+    prepare(&installation.addresses).await;
+    let tag = |round: usize| format!("ws-dying-{round}-x");
+    let last = rounds(6);
+    for round in 0..last {
+        let attempts = installation.slack.attempts();
+        engage(&installation.addresses, &tag(round)).await.expect("a kill is always taken");
+        match round % 3 {
+            0 => {} // Before its message is made, or while it is.
+            1 => drop(installation.slack.wait_for_attempts(attempts + 1).await), // While it is sent.
+            _ => {
+                // Around its being recorded.
+                test_kit::eventually("the message to be told", async || {
+                    let messages = ledger(&installation.addresses).await?;
+                    messages.iter().any(|one| tells_of(one, &tag(round))).then_some(())
+                })
+                .await;
+            }
+        }
+        installation.kill("all");
+        installation.start_again("all").await;
+    }
+    let messages = eventually("every message to be recorded as sent", async || {
+        let messages = ledger(&installation.addresses).await?;
+        let sent = |tag: String| {
+            let found = messages.iter().find(|one| tells_of(one, &tag));
+            found.is_some_and(|one| one.state() == State::Sent)
+        };
+        (0..last).all(|round| sent(tag(round))).then_some(messages)
+    })
+    .await;
+    let posts = installation.slack.posts();
+    let mut twice = 0;
+    for message in &messages {
+        let of = |post: &&capture::Post| (post.path.clone(), post.text.clone()) == posted(message);
+        let times = posts.iter().filter(of).count();
+        let labels = message.attempts.iter().filter(|one| one.detail.contains(MAYBE_SENT)).count();
+        assert!(times >= 1, "LOST: {} is recorded as sent, and did not arrive", message.name);
+        assert!(times <= 1 + labels, "TOLD: {} arrived {times} times: {message:?}", message.name);
+        twice += times - 1;
+    }
+    println!("{last} deaths, {} messages, {twice} of them told twice and labelled", messages.len());
 }

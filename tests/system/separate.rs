@@ -48,7 +48,8 @@ fn install(directory: &Path, redis: &str, otlp: &str, comms_file: &Path) -> Inst
     let (gate_process, gate) = service("gate-service", &with(&[kills]), None);
     let peers = [kills, ("SOFTLAUNCH__PEERS__FLAG", &flag), ("SOFTLAUNCH__PEERS__GATE", &gate)];
     let (rollout_process, rollout) = service("rollout-service", &with(&peers), None);
-    let peers = [kills, ("SOFTLAUNCH__PEERS__ROLLOUT", &rollout)];
+    let rollouts = ("SOFTLAUNCH__PEERS__ROLLOUT", &rollout);
+    let peers = [kills, rollouts, ("SOFTLAUNCH__PEERS__GATE", &gate)];
     let (comms_process, comms) = service("comms-service", &with(&peers), Some(comms_file));
     let endpoints = serde_json::json!({
         "flag": flag, "gate": gate, "killswitch": killswitch, "comms": comms, "rollout": rollout,

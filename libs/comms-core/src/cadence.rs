@@ -96,12 +96,12 @@ mod tests {
         let (plan, standing) = (shipped(), within("P1"));
         let now = Timestamp::EPOCH.plus(HOUR * 4);
         let reminder = News::ReviewDue { number: 1 };
-        assert_eq!(due(&plan, &standing, now), [reminder.clone()]);
+        assert_eq!(due(&plan, &standing, now), std::slice::from_ref(&reminder));
         let mut standing = standing.after(&plan, &reminder, 2, "b", now);
         assert_eq!(due(&plan, &standing, now), []);
         let later = now.plus(HOUR);
         let unanswered = News::ReviewUnanswered { number: 1 };
-        assert_eq!(due(&plan, &standing, later), [unanswered.clone()]);
+        assert_eq!(due(&plan, &standing, later), std::slice::from_ref(&unanswered));
         let told = standing.after(&plan, &unanswered, 3, "c", later);
         assert_eq!(due(&plan, &told, later), []);
         standing.reminders.get_mut(REVIEW).unwrap().acknowledged = true;
@@ -123,7 +123,7 @@ mod tests {
         let declared = within("P4").after(&plan, &News::GaDeclared, 2, "b", Timestamp::EPOCH);
         let now = Timestamp::EPOCH.plus(HOUR * 25);
         let task = News::TaskDue { task: "monitor-closely".into() };
-        assert_eq!(due(&plan, &declared, now), [task.clone()]);
+        assert_eq!(due(&plan, &declared, now), std::slice::from_ref(&task));
         assert_eq!(due(&plan, &declared.after(&plan, &task, 3, "c", now), now), []);
     }
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use plan::{Audience, Channel, ChannelKind, CommunicationEvent, Message, Plan};
+use plan::{Audience, Channel, ChannelKind, Clients, CommunicationEvent, Message, Plan};
 use vocab::{PhaseId, Timestamp, WorkspaceId};
 
 use crate::audience::addresses;
 use crate::facts::{Facts, facts};
 use crate::message::{Content, Ids, NewCommunication, NewMessage, Urgency};
-use crate::template::{Rendered, render};
+use crate::template::render;
 use crate::{News, Standing};
 
 /// No communication goes to more destinations: a record of the journal holds them all.
@@ -81,9 +81,10 @@ pub fn tell(context: &Context<'_>, before: &Standing, news: &News) -> Told {
         };
         communications.push(communicate(context, &standing, &message, &facts, &mut ids));
     }
-    let overtaken = match news {
-        News::RollbackStarted { from, .. } => Some(format!("{from} was left by a rollback")),
-        _ => None,
+    let overtaken = if let News::RollbackStarted { from, .. } = news {
+        Some(format!("{from} was left by a rollback"))
+    } else {
+        None
     };
     Told { standing, communications, overtaken }
 }
@@ -191,6 +192,8 @@ fn communicate(
     };
     let plan = context.plan;
     let audience = plan.communication.audiences.iter().find(|one| one.id == message.audience);
+    let workspaces = workspaces(context, audience);
+    let threaded = urgency == Urgency::Incident;
     let channels = plan.communication.channels.iter();
     for channel in channels.filter(|one| message.channels.contains(&one.id)) {
         let rendered = match render(plan, message, channel.kind, &facts.fields) {
@@ -212,56 +215,31 @@ fn communicate(
             ));
         }
         let told = destinations.iter().take(DESTINATIONS_MAX);
-        made.messages.extend(told.map(|destination| {
-            let id = format!("{}.{}.{}.{destination}", context.source, message.id, channel.id);
-            let content = content(context, message, channel, facts, &destinations);
-            let title = audience.map_or_else(String::new, |audience| audience.title.clone());
-            new_message(
-                ids.give(id),
-                message,
-                channel,
-                destination,
-                title,
-                &rendered,
-                content,
-                facts,
-            )
+        made.messages.extend(told.map(|destination| NewMessage {
+            id: ids.give(format!("{}.{}.{}.{destination}", context.source, message.id, channel.id)),
+            event: message.id.to_string(),
+            channel: channel.id.to_string(),
+            kind: channel.kind,
+            destination: destination.clone(),
+            audience: audience.map_or_else(String::new, |audience| audience.title.clone()),
+            subject: rendered.subject.clone(),
+            body: rendered.body.clone(),
+            html_body: rendered.html.clone(),
+            template_digest: rendered.digest.clone(),
+            urgency,
+            thread: facts.thread.clone().filter(|_| threaded).unwrap_or_default(),
+            content: content(context, message, channel, facts, &destinations),
+            workspaces: workspaces.clone(),
         }));
     }
     made
 }
 
-#[expect(clippy::too_many_arguments, reason = "parts of one message, all of them")]
-fn new_message(
-    id: String,
-    message: &Message,
-    channel: &Channel,
-    destination: &str,
-    audience: String,
-    rendered: &Rendered,
-    content: Content,
-    facts: &Facts,
-) -> NewMessage {
-    let urgency = Urgency::of(message.event);
-    let thread = match (urgency, &facts.thread) {
-        (Urgency::Incident, Some(thread)) => thread.clone(),
-        _ => String::new(),
-    };
-    NewMessage {
-        id,
-        event: message.id.to_string(),
-        channel: channel.id.to_string(),
-        kind: channel.kind,
-        destination: destination.to_owned(),
-        audience,
-        subject: rendered.subject.clone(),
-        body: rendered.body.clone(),
-        html_body: rendered.html.clone(),
-        template_digest: rendered.digest.clone(),
-        urgency,
-        thread,
-        content,
-    }
+/// The workspaces that a message is about.
+fn workspaces(context: &Context<'_>, audience: Option<&Audience>) -> Vec<String> {
+    let touched = audience.is_some_and(|one| one.clients == Some(Clients::Affected));
+    let known = context.affected.filter(|_| touched).unwrap_or_default();
+    known.iter().map(ToString::to_string).collect()
 }
 
 /// The channel that takes what `channel` refuses for good, and the destinations in it.
@@ -279,7 +257,11 @@ pub fn stand_ins(plan: &Plan, event: &str, channel: &str) -> Option<(String, Vec
         ChannelKind::Mail | ChannelKind::Meeting => {
             audience.map_or_else(Vec::new, |one| addresses(plan, one, message, None))
         }
-        _ => vec![other.label.clone()],
+        ChannelKind::Slack
+        | ChannelKind::Banner
+        | ChannelKind::Blog
+        | ChannelKind::StatusPage
+        | ChannelKind::Webhook => vec![other.label.clone()],
     };
     Some((other.id.to_string(), destinations))
 }

@@ -31,13 +31,9 @@ impl Facts {
 
 /// Whether news changes when, or whether, the review can be held.
 pub(crate) fn review_moves(plan: &Plan, after: &Standing, review: Review, news: &News) -> bool {
-    match news {
-        News::RollbackStarted { .. } => true,
-        News::RolloutResumed { .. } => {
-            review_start(plan, after).is_some_and(|start| start != review.start)
-        }
-        _ => false,
-    }
+    let moved = || review_start(plan, after).is_some_and(|start| start != review.start);
+    matches!(news, News::RollbackStarted { .. })
+        || (matches!(news, News::RolloutResumed { .. }) && moved())
 }
 
 /// The first moment at which the gate can be passed.
@@ -55,31 +51,7 @@ pub(crate) fn facts(
     news: &News,
 ) -> Facts {
     let mut facts = common(context, standing);
-    let review = review_start(context.plan, standing);
-    match news {
-        News::PhaseStarted { .. } => {
-            facts.review = review.map(|start| Review { sequence: 0, start });
-            facts.meeting = facts.review.map(|review| meeting(context, standing, review, false));
-        }
-        News::RolloutResumed { .. } => {
-            if let (Some(old), Some(start)) = (before.review, review) {
-                if old.start != start {
-                    let moved = Review { sequence: old.sequence + 1, start };
-                    facts.review = Some(moved);
-                    facts.meeting = Some(meeting(context, standing, moved, false));
-                }
-            }
-        }
-        News::RollbackStarted { .. } => {
-            facts.shown_in = None;
-            if let Some(old) = before.review {
-                let off = Review { sequence: old.sequence + 1, ..old };
-                facts.meeting = Some(meeting(context, standing, off, true));
-                facts.review = None;
-            }
-        }
-        _ => {}
-    }
+    arrange(context, before, standing, news, &mut facts);
     if let Some(meeting) = &facts.meeting {
         set(&mut facts.fields, "start_time", meeting.start.to_string());
         set(&mut facts.fields, "end_time", meeting.end.to_string());
@@ -92,6 +64,36 @@ pub(crate) fn facts(
     }
     describe(context.plan, standing, news, &mut facts.fields);
     facts
+}
+
+/// What becomes of the review and of banners.
+fn arrange(
+    context: &Context<'_>,
+    before: &Standing,
+    standing: &Standing,
+    news: &News,
+    facts: &mut Facts,
+) {
+    let start = review_start(context.plan, standing);
+    if let News::PhaseStarted { .. } = news {
+        facts.review = start.map(|start| Review { sequence: 0, start });
+        facts.meeting = facts.review.map(|review| meeting(context, standing, review, false));
+    } else if let (News::RolloutResumed { .. }, Some(old), Some(start)) =
+        (news, before.review, start)
+    {
+        if old.start != start {
+            let moved = Review { sequence: old.sequence + 1, start };
+            facts.review = Some(moved);
+            facts.meeting = Some(meeting(context, standing, moved, false));
+        }
+    } else if let News::RollbackStarted { .. } = news {
+        facts.shown_in = None;
+        if let Some(old) = before.review {
+            let off = Review { sequence: old.sequence + 1, ..old };
+            facts.meeting = Some(meeting(context, standing, off, true));
+            facts.review = None;
+        }
+    }
 }
 
 /// The facts of what is the case, where a person asks for a message.
@@ -166,55 +168,23 @@ fn aim(plan: &Plan, id: Option<&PhaseId>, fields: &mut Fields) {
 
 /// What news says in its own words.
 fn describe(plan: &Plan, standing: &Standing, news: &News, fields: &mut Fields) {
-    let mut said = |title: String, why: &str, effect: &str| {
+    if let Some((title, why, effect)) = words(plan, news) {
         set(fields, "title", title);
         set(fields, "why", why.to_owned());
         set(fields, "effect", effect.to_owned());
-    };
+    }
     match news {
         News::PhaseStarted { exposure, again, .. } => {
             set(fields, "exposure", exposure.to_string());
-            set(
-                fields,
-                "verb",
-                if *again { "has started again" } else { "has started" }.to_owned(),
-            );
+            let verb = if *again { "has started again" } else { "has started" };
+            set(fields, "verb", verb.to_owned());
         }
         News::GateApproved { .. } => aim(plan, next_phase(plan, standing.phase.as_ref()), fields),
-        News::RolloutPaused { reason, global, .. } => said(
-            "rollout paused".to_owned(),
-            reason,
-            if *global {
-                "new uploads wait; ramp and phase clock stand still"
-            } else {
-                "new uploads of the phase's cohort wait; ramp and phase clock stand still"
-            },
-        ),
-        News::RolloutResumed { reason } => {
-            said("rollout resumed".to_owned(), reason, "uploads go on; the phase clock runs");
-        }
-        News::RollbackStarted { from, to, reason } => {
-            let title = format!("rollout paused: it is rolled back from {from} to {to}");
-            said(title, reason, "new uploads wait; the flag goes back in one step");
+        News::RollbackStarted { from, to, .. } => {
             set(fields, "from_phase", from.clone());
             set(fields, "to_phase", to.clone());
         }
-        News::RollbackStepDone { step, detail } => {
-            let known = plan.rollback_steps.iter().find(|known| known.id.as_str() == step);
-            let title = known.map_or(step.as_str(), |known| &known.title);
-            said(format!("done: {title}"), detail, "the next step of the checklist can begin");
-        }
-        News::KillSwitchEngaged { scope, reason } => said(
-            format!("kill switch engaged for {scope}"),
-            reason,
-            "new uploads in this scope wait until the switch is released",
-        ),
-        News::KillSwitchReleased { scope, reason } => {
-            said(format!("kill switch released for {scope}"), reason, "uploads go on");
-        }
-        News::WatchedChanged { id, firing, title, evidence, .. } => {
-            let state = if *firing { "" } else { ": over" };
-            said(format!("{title}{state}"), evidence, "see the rollout's timeline");
+        News::WatchedChanged { id, .. } => {
             let signal = plan.signals.iter().find(|signal| signal.id.as_str() == id);
             let threshold = ("a threshold is not met", "Look at the metric and its trend");
             let (concern, action) = signal
@@ -223,31 +193,89 @@ fn describe(plan: &Plan, standing: &Standing, news: &News, fields: &mut Fields) 
             set(fields, "action", action.to_owned());
         }
         News::PhaseOverdue { phase } => aim(plan, Some(phase), fields),
-        News::PostGaTaskDone { task } | News::TaskDue { task } => {
-            let known = plan.post_ga.iter().find(|known| known.id.as_str() == task);
-            let title = known.map_or_else(|| task.clone(), |known| known.title.clone());
-            let section = known.map_or_else(String::new, |known| known.section.clone());
-            let done = matches!(news, News::PostGaTaskDone { .. });
-            set(fields, "task", title);
-            set(fields, "section", section);
-            set(fields, "change", if done { "done" } else { "due" }.to_owned());
-        }
-        News::ReviewDue { number } | News::ReviewUnanswered { number } => {
-            let unanswered = matches!(news, News::ReviewUnanswered { .. });
+        News::PostGaTaskDone { task } => describe_task(plan, task, "done", fields),
+        News::TaskDue { task } => describe_task(plan, task, "due", fields),
+        News::ReviewDue { number } => {
             set(fields, "number", number.to_string());
-            let change = if unanswered { "due, and nobody has acknowledged it" } else { "due" };
-            set(fields, "change", change.to_owned());
+            set(fields, "change", "due".to_owned());
         }
-        News::CommunicationIncomplete { event, detail } => said(
+        News::ReviewUnanswered { number } => {
+            set(fields, "number", number.to_string());
+            set(fields, "change", "due, and nobody has acknowledged it".to_owned());
+        }
+        News::RolloutPaused { .. }
+        | News::RolloutResumed { .. }
+        | News::RollbackStepDone { .. }
+        | News::KillSwitchEngaged { .. }
+        | News::KillSwitchReleased { .. }
+        | News::CommunicationIncomplete { .. }
+        | News::RolloutArchived { .. }
+        | News::GaAnnounced
+        | News::GaDeclared => {}
+    }
+}
+
+fn describe_task(plan: &Plan, task: &str, change: &str, fields: &mut Fields) {
+    let known = plan.post_ga.iter().find(|known| known.id.as_str() == task);
+    set(fields, "task", known.map_or_else(|| task.to_owned(), |known| known.title.clone()));
+    set(fields, "section", known.map_or_else(String::new, |known| known.section.clone()));
+    set(fields, "change", change.to_owned());
+}
+
+/// What happened, why, and what follows; `None` where the event's template says it all.
+fn words<'a>(plan: &Plan, news: &'a News) -> Option<(String, &'a str, &'static str)> {
+    Some(match news {
+        News::RolloutPaused { reason, global: true, .. } => (
+            "rollout paused".to_owned(),
+            reason,
+            "new uploads wait; ramp and phase clock stand still",
+        ),
+        News::RolloutPaused { reason, .. } => (
+            "rollout paused".to_owned(),
+            reason,
+            "new uploads of the phase's cohort wait; ramp and phase clock stand still",
+        ),
+        News::RolloutResumed { reason } => {
+            ("rollout resumed".to_owned(), reason, "uploads go on; the phase clock runs")
+        }
+        News::RollbackStarted { from, to, reason } => (
+            format!("rollout paused: it is rolled back from {from} to {to}"),
+            reason,
+            "new uploads wait; the flag goes back in one step",
+        ),
+        News::RollbackStepDone { step, detail } => {
+            let known = plan.rollback_steps.iter().find(|known| known.id.as_str() == step);
+            let title = known.map_or(step.as_str(), |known| &known.title);
+            (format!("done: {title}"), detail, "the next step of the checklist can begin")
+        }
+        News::KillSwitchEngaged { scope, reason } => (
+            format!("kill switch engaged for {scope}"),
+            reason,
+            "new uploads in this scope wait until the switch is released",
+        ),
+        News::KillSwitchReleased { scope, reason } => {
+            (format!("kill switch released for {scope}"), reason, "uploads go on")
+        }
+        News::WatchedChanged { firing, title, evidence, .. } => {
+            let state = if *firing { "" } else { ": over" };
+            (format!("{title}{state}"), evidence, "see the rollout's timeline")
+        }
+        News::CommunicationIncomplete { event, detail } => (
             format!("not everybody has been told: {event}"),
             detail,
             "what waits for it is not allowed; see `softlaunch comms status`",
         ),
-        News::RolloutArchived { reason } => {
-            said("rollout archived".to_owned(), reason, "it is over")
-        }
-        News::GaAnnounced | News::GaDeclared => {}
-    }
+        News::RolloutArchived { reason } => ("rollout archived".to_owned(), reason, "it is over"),
+        News::PhaseStarted { .. }
+        | News::GateApproved { .. }
+        | News::PhaseOverdue { .. }
+        | News::GaAnnounced
+        | News::GaDeclared
+        | News::PostGaTaskDone { .. }
+        | News::ReviewDue { .. }
+        | News::ReviewUnanswered { .. }
+        | News::TaskDue { .. } => return None,
+    })
 }
 
 fn set(fields: &mut Fields, name: &'static str, value: String) {

@@ -56,6 +56,8 @@ pub struct NewMessage {
     pub thread: String,
     /// What the channel needs besides the text.
     pub content: Content,
+    /// The workspaces it is about, where its audience is made of those that something touched.
+    pub workspaces: Vec<String>,
 }
 
 /// How soon a message must be told.

@@ -17,7 +17,7 @@ use service_kit::journaled::{command, refused};
 use service_kit::shutdown::Shutdown;
 use service_kit::wire::{signed, wire_time};
 use store::{Draft, Replica, Snapshot};
-use vocab::{Actor, Timestamp};
+use vocab::{Actor, Timestamp, WorkspaceId};
 
 use crate::channels::Answer;
 use crate::convert::told::urgency_of;
@@ -46,11 +46,13 @@ impl App {
     }
 
     /// Handles an event of another service, once: its messages and the cursor are one record.
-    /// `plan_source` is the plan it chose, where it chose one.
+    /// `plan_source` is the plan it chose, where it chose one; `affected` are the workspaces it
+    /// touches, where somebody could say.
     pub(crate) async fn handle(
         &self,
         occurrence: &Occurrence,
         plan_source: &[u8],
+        affected: Option<&[WorkspaceId]>,
     ) -> Result<(), Fault> {
         self.execute("", |state| {
             let cursor = state.cursor(occurrence.source);
@@ -68,7 +70,7 @@ impl App {
                 source: occurrence.source.to_owned(),
                 revision: signed(occurrence.revision),
                 messages: Vec::new(),
-                made: Some(telling::of_occurrence(state, occurrence, &self.clock)),
+                made: Some(telling::of_occurrence(state, occurrence, affected, &self.clock)),
                 plan_source: plan_source.to_vec(),
                 rollout,
             };

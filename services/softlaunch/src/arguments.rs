@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod comms;
 mod doctor;
 mod flag;
 mod gate;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditVerb, Journals, STREAMS};
+pub(crate) use comms::{CommsVerb, RedriveArguments};
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use flag::{About, Documents, FlagForm, FlagVerb, Given, Workspaces};
 pub(crate) use gate::{BacktestArguments, GateVerb};
@@ -107,8 +109,8 @@ pub(crate) struct UpArguments {
     /// Where data is kept.
     #[arg(long, default_value = "softlaunch-data")]
     pub(crate) data_dir: PathBuf,
-    /// Takes free ports instead of 7101 to 7105; they are written to endpoints.toml in the data
-    /// directory.
+    /// Takes free ports instead of 7101 to 7105 (and 7107 for the pages); they are written to
+    /// endpoints.toml in the data directory.
     #[arg(long)]
     pub(crate) free_ports: bool,
     /// Where metrics are shown as a page for Prometheus; nowhere where empty. A free port with
@@ -140,18 +142,4 @@ pub(crate) struct DemoArguments {
     /// Size of the largest file sent, in bytes: D7's limit.
     #[arg(long, default_value_t = 50 * 1024 * 1024)]
     pub(crate) large_file_bytes: u64,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CommsVerb {
-    /// Lists messages, newest first, with what became of them.
-    List,
-    /// Tries a dead message again.
-    Redrive {
-        /// The message, as `comms list` names it.
-        message: String,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-    },
 }

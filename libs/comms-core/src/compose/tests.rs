@@ -107,9 +107,12 @@ fn a_pause_that_clients_do_not_feel_is_not_on_the_status_page() {
 fn the_status_page_follows_an_incident_to_its_end() {
     let mut story = Story::within("P2");
     let step = |step: &str| News::RollbackStepDone { step: step.into(), detail: "done".into() };
-    let status = |told: &Told| match told.messages(ChannelKind::StatusPage)[0].content.clone() {
-        Content::StatusUpdate { incident, status, .. } => (incident, status),
-        other => panic!("{other:?}"),
+    let status = |told: &Told| {
+        let message = told.messages(ChannelKind::StatusPage)[0];
+        let Content::StatusUpdate { incident, status, .. } = &message.content else {
+            panic!("{message:?}")
+        };
+        (incident.clone(), *status)
     };
     let (incident, first) = status(&story.tell(&rolled_back()));
     assert_eq!(first, IncidentStatus::Investigating);
@@ -189,9 +192,10 @@ fn a_banner_is_withdrawn_on_rollback_and_shown_again_in_its_phase() {
 #[test]
 fn a_review_is_arranged_moved_by_a_pause_and_called_off_by_a_rollback() {
     let mut story = Story::new();
-    let meeting = |told: &Told| match &told.messages(ChannelKind::Meeting)[0].content {
-        Content::Meeting(meeting) => meeting.clone(),
-        other => panic!("{other:?}"),
+    let meeting = |told: &Told| {
+        let message = told.messages(ChannelKind::Meeting)[0];
+        let Content::Meeting(meeting) = &message.content else { panic!("{message:?}") };
+        meeting.clone()
     };
     let day = Duration::from_secs(24 * 3_600);
     let first = meeting(&story.enter("P2", false));

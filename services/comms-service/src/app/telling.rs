@@ -1,12 +1,12 @@
 //! What is told of an event, of the time, or because a person asks: as records.
 
-use comms_core::{Context, Told, due, quiet_until, tell};
+use comms_core::{Context, News, Told, due, quiet_until, tell};
 use contracts::comms as pb;
 use contracts::comms::comms_event::Kind;
 use plan::CommunicationEvent;
 use service_kit::clock::{Clock, real_now};
 use service_kit::fault::Fault;
-use vocab::Timestamp;
+use vocab::{Timestamp, WorkspaceId};
 
 use super::{App, concerned};
 use crate::convert::told::{Moment, communication, message, standing_of, wire_standing};
@@ -25,7 +25,12 @@ const OVERTAKEN: [CommunicationEvent; 5] = [
 const ALERT: &str = "alert";
 
 /// What an event is told as.
-pub(super) fn of_occurrence(state: &State, occurrence: &Occurrence, clock: &Clock) -> pb::Made {
+pub(super) fn of_occurrence(
+    state: &State,
+    occurrence: &Occurrence,
+    affected: Option<&[WorkspaceId]>,
+    clock: &Clock,
+) -> pb::Made {
     let mut made = pb::Made::default();
     let What::News(concern, news) = &occurrence.what else { return made };
     let (source, revision) = (occurrence.source, occurrence.revision);
@@ -43,7 +48,7 @@ pub(super) fn of_occurrence(state: &State, occurrence: &Occurrence, clock: &Cloc
             revision,
             actor: &occurrence.actor,
             time: occurrence.time,
-            affected: None,
+            affected,
         };
         let told = tell(&context, &state.standing(rollout), news);
         add(&mut made, state, rollout, applied, told, occurrence.time, clock);
@@ -117,18 +122,21 @@ fn of_time(state: &State, clock: &Clock) -> Option<pb::MessagesMade> {
         if about.starts_with(ALERT) {
             continue; // The log is what is left.
         }
-        let news = comms_core::News::CommunicationIncomplete { event, detail };
+        let news = News::CommunicationIncomplete { event, detail };
         let source = format!("{ALERT}.{about}");
         by_itself(&mut told, state, &communication.rollout, &source, &news, clock);
     }
     for (rollout, applied) in &state.plans {
         let standing = state.standing(rollout);
         for news in due(&applied.plan, &standing, now) {
-            let what = match &news {
-                comms_core::News::ReviewDue { number } => format!("review-{number}"),
-                comms_core::News::ReviewUnanswered { number } => format!("unanswered-{number}"),
-                comms_core::News::TaskDue { task } => format!("task-{task}"),
-                _ => continue,
+            let what = if let News::ReviewDue { number } = &news {
+                format!("review-{number}")
+            } else if let News::ReviewUnanswered { number } = &news {
+                format!("unanswered-{number}")
+            } else if let News::TaskDue { task } = &news {
+                format!("task-{task}")
+            } else {
+                continue; // Nothing else comes by time.
             };
             let source = format!("{what}.{}.{}", standing.generation, id(rollout));
             by_itself(&mut told, state, rollout, &source, &news, clock);
@@ -147,7 +155,7 @@ fn by_itself(
     state: &State,
     rollout: &str,
     source: &str,
-    news: &comms_core::News,
+    news: &News,
     clock: &Clock,
 ) {
     let Some(applied) = state.plans.get(rollout) else { return };

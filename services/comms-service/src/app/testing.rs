@@ -39,7 +39,11 @@ impl App {
         };
         let destination = match kind {
             ChannelKind::Mail | ChannelKind::Meeting => address(&request.destination)?,
-            _ => label,
+            ChannelKind::Slack
+            | ChannelKind::Banner
+            | ChannelKind::Blog
+            | ChannelKind::StatusPage
+            | ChannelKind::Webhook => label,
         };
         let now = self.clock.now();
         let message = pb::Message {

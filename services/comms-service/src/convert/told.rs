@@ -72,6 +72,7 @@ pub(crate) fn message(
         deadline_time: Some(wire_time(deadline)),
         communication: format!("communications/{}", communication.id),
         content: content(new.content),
+        workspaces: new.workspaces,
         ..pb::Message::default()
     }
 }

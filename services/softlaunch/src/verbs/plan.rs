@@ -76,7 +76,12 @@ pub(crate) fn read(file: Option<&Path>) -> Result<String, Failure> {
 fn check(file: &Path, output: Output) -> Result<(), Failure> {
     let text = read(Some(file))?;
     let (problems, phases) = match Plan::parse(&text) {
-        Ok((plan, warnings)) => (warnings, Some(plan.phases.len())),
+        Ok((plan, warnings)) => {
+            // What people would be told must be ready to be told.
+            comms_core::check_plan(&plan)
+                .map_err(|why| Failure::refused(format!("{}: {why}", file.display())))?;
+            (warnings, Some(plan.phases.len()))
+        }
         Err(problems) => (problems, None),
     };
     let errors = problems.iter().filter(|one| one.severity == Severity::Error).count();
