@@ -2,6 +2,7 @@
 
 mod mail;
 mod peers;
+mod secrets;
 mod slack;
 mod status_page;
 mod webhook;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use comms_core::AttemptOutcome;
 use contracts::comms as pb;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, StatusCode};
 use serde_json::json;
 use service_kit::clock::real_now;
 use service_kit::wire::time_of;
@@ -15,6 +15,7 @@ use service_kit::wire::time_of;
 use crate::channels::http::{self, Said};
 use crate::channels::networks::Networks;
 use crate::channels::{Answer, id};
+use crate::secret::Secret;
 use crate::settings::WebhookSettings;
 use signature::Keys;
 
@@ -28,7 +29,7 @@ const TEXT_LENGTH_MAX: usize = 12_000;
 #[derive(Debug)]
 pub(crate) struct Webhook {
     client: Client,
-    url: Url,
+    url: Secret,
     keys: Keys,
     /// The receiver has said that it is no more.
     is_gone: AtomicBool,
@@ -37,12 +38,13 @@ pub(crate) struct Webhook {
 impl Webhook {
     /// Checks the settings. The address may hold a secret: what is wrong is said without it.
     pub(crate) fn new(settings: &WebhookSettings) -> Result<Self, String> {
-        let url = http::checked(&settings.url, "https://hooks.example.com/softlaunch")
+        let url = http::checked(settings.url.reveal(), "https://hooks.example.com/softlaunch")
             .map_err(|why| format!("url: {why}"))?;
         let networks = Networks::new(&settings.allow_networks, &url)
             .map_err(|why| format!("allow_networks: {why}"))?;
         let client = http::client(&url, Some(networks))?;
         let keys = Keys::new(&settings.secrets).map_err(|why| format!("secrets: {why}"))?;
+        let url = settings.url.clone();
         Ok(Self { client, url, keys, is_gone: AtomicBool::new(false) })
     }
 
@@ -56,7 +58,7 @@ impl Webhook {
         let signature = self.keys.sign(&webhook_id, &timestamp, &body);
         let request = self
             .client
-            .post(self.url.clone())
+            .post(self.url.reveal())
             .header(CONTENT_TYPE, CONTENT)
             .header("webhook-id", &webhook_id)
             .header("webhook-timestamp", timestamp)

@@ -29,8 +29,8 @@ pub struct ChannelSettings {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebhookSettings {
-    /// Where it is.
-    pub url: String,
+    /// Where it is. Whoever knows it can post: a secret.
+    pub url: Secret,
     /// What messages are signed with, `whsec_` and base64: each of them, so that keys can be changed
     /// without a gap.
     #[serde(deserialize_with = "listed")]

@@ -188,6 +188,19 @@ async fn no_text_becomes_markup_and_a_long_one_says_that_it_is_cut() {
 }
 
 #[tokio::test]
+async fn a_server_that_says_nothing_may_have_taken_it() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/services/hush", listener.local_addr().unwrap());
+    let mut settings = settings();
+    let channel = ChannelSettings { webhook_url: Secret::new(url), ..ChannelSettings::default() };
+    settings.channels.insert(ID.to_owned(), channel);
+    let channels = Channels::new(&settings).unwrap();
+    let sent = told(&channels, &named("a"), None).await;
+    assert_eq!(sent.outcome, AttemptOutcome::Unknown, "{sent:?}");
+    drop(listener); // Open until now: it took the connection and said nothing.
+}
+
+#[tokio::test]
 async fn slacks_own_client_agrees_with_the_receiver() {
     let api = SlackApi::start(&["C1"], NO_LIMIT).await.unwrap();
     let given = json!({"token": TOKEN, "url": api.url()}).to_string();

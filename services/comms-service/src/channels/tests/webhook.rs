@@ -46,7 +46,7 @@ async fn receiver(status: u16) -> (u16, Came) {
 fn channels(url: &str, networks: &[&str]) -> Channels {
     let mut settings = settings();
     let webhook = WebhookSettings {
-        url: url.to_owned(),
+        url: Secret::new(url),
         secrets: vec![Secret::new(NEW), Secret::new(OLD)],
         allow_networks: networks.iter().map(|one| (*one).to_owned()).collect(),
     };
@@ -121,7 +121,7 @@ async fn a_name_that_stands_for_a_forbidden_network_is_not_connected_to() {
 #[tokio::test]
 async fn an_address_in_a_forbidden_network_is_refused_at_start_without_its_secret() {
     let mut settings = settings();
-    let url = "http://169.254.169.254/hush".to_owned();
+    let url = Secret::new("http://169.254.169.254/hush");
     let secrets = vec![Secret::new(NEW)];
     let webhook = WebhookSettings { url, secrets, ..WebhookSettings::default() };
     settings.webhooks.insert(ID.to_owned(), webhook);
