@@ -1,7 +1,7 @@
 //! What our services cost beside the least that could be done, in one run:
 //! `cargo run --release -p softlaunch-bench -- kill [fan-out [WATCHERS]|engage|reading]`, or
 //! `flag [unary|admit|fan-out [WATCHERS]]`, or `gate [ingest|evaluate|sketch]`, or
-//! `rollout [decide|rehearse|thousand]`.
+//! `comms`, or `rollout [decide|rehearse|thousand]`.
 //!
 //! The machine is shared and noisy, so only ratios count: a measurement and its baseline take
 //! turns, and the median turn of each is compared. Servers are processes of their own.
@@ -9,6 +9,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it found")]
 
 mod bare;
+mod comms;
 mod engage;
 mod fan_out;
 mod flag;
@@ -65,6 +66,7 @@ async fn main() -> Result<ExitCode, Error> {
         ["flag", "admit"] => flag::beside_a_bare_evalsha().await?,
         ["flag", "fan-out"] => flag::beside_a_bare_broadcast(10_000).await?,
         ["flag", "fan-out", watchers] => flag::beside_a_bare_broadcast(watchers.parse()?).await?,
+        ["comms"] => comms::beside_channels_that_are_well().await?,
         ["rollout"] => {
             rollout::on_a_long_story()?;
             rollout::beside_its_uploads()?;
@@ -83,7 +85,7 @@ async fn main() -> Result<ExitCode, Error> {
         _ => {
             println!(
                 "usage: softlaunch-bench flag [unary|admit|fan-out [WATCHERS]] | kill [fan-out \
-                 [WATCHERS]|engage|reading] | gate [ingest|evaluate|sketch] | rollout \
+                 [WATCHERS]|engage|reading] | gate [ingest|evaluate|sketch] | comms | rollout \
                  [decide|rehearse|thousand]"
             );
             return Ok(ExitCode::from(EXIT_USAGE));
