@@ -152,7 +152,8 @@ async fn whenever_the_process_dies_nothing_is_lost_and_what_may_be_told_twice_sa
             let found = messages.iter().find(|one| tells_of(one, &tag));
             found.is_some_and(|one| one.state() == State::Sent)
         };
-        (0..last).all(|round| sent(tag(round))).then_some(messages)
+        let settled = messages.iter().all(|one| one.state() != State::Pending);
+        (settled && (0..last).all(|round| sent(tag(round)))).then_some(messages)
     })
     .await;
     let posts = installation.slack.posts();
