@@ -36,6 +36,16 @@ pub(crate) struct Outbound<'a> {
     pub(crate) kind: Option<ChannelKind>,
     /// What the channel calls the first message of its thread; `None` where this is the first.
     pub(crate) first_receipt: Option<&'a str>,
+    /// An attempt was begun of which nobody has recorded how it went.
+    pub(crate) begun: bool,
+}
+
+impl Outbound<'_> {
+    /// Whether an earlier attempt may have arrived: a channel that can looks before it sends again.
+    fn may_be_there(&self) -> bool {
+        let attempts = &self.message.attempts;
+        self.begun || attempts.iter().any(|one| one.outcome() == pb::attempt::Outcome::Unknown)
+    }
 }
 
 /// How an attempt ended, and what the channel said.

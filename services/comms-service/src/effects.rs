@@ -208,7 +208,8 @@ impl Deliveries {
             self.record(Arc::clone(&stored), Answer::new(AttemptOutcome::Sent, "ok")).await;
         }
         let first_receipt = first_receipt.as_deref();
-        let outbound = Outbound { message: &stored.message, kind: stored.kind, first_receipt };
+        let (message, kind, begun) = (&stored.message, stored.kind, stored.begun);
+        let outbound = Outbound { message, kind, first_receipt, begun };
         let sending = tokio::time::timeout(ATTEMPT_TIMEOUT, self.channels.send(outbound));
         let answer = sending.await.unwrap_or_else(|_e| Answer::unknown("no answer within 15 s"));
         let answer = if stored.begun { labelled(answer) } else { answer };

@@ -63,7 +63,8 @@ impl App {
             test: true,
             ..pb::Message::default()
         };
-        let outbound = Outbound { message: &message, kind: Some(kind), first_receipt: None };
+        let outbound =
+            Outbound { message: &message, kind: Some(kind), first_receipt: None, begun: false };
         let answer = tokio::time::timeout(PATIENCE, channels.send(outbound)).await;
         let answer = answer.unwrap_or_else(|_e| Answer::unknown("no answer within 15 s"));
         tracing::info!(channel = request.channel, outcome = ?answer.outcome, "tested a channel");

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use comms_core::AttemptOutcome;
 use contracts::comms as pb;
-use contracts::comms::attempt::Outcome;
 use contracts::comms::message::Content;
 use contracts::comms::status_update::{Impact, Status};
 use reqwest::header::AUTHORIZATION;
@@ -87,7 +86,7 @@ impl StatusPage {
     ) -> Result<Answer, Answer> {
         let message = outbound.message;
         let key = if update.incident.is_empty() { id(message) } else { &update.incident };
-        let may_be_there = message.attempts.iter().any(|one| one.outcome() == Outcome::Unknown);
+        let may_be_there = outbound.may_be_there();
         let mut known = outbound.first_receipt.filter(|_| !may_be_there).map(str::to_owned);
         if may_be_there || known.is_none() {
             let found = self.find(key).await?;

@@ -41,6 +41,6 @@ fn doubtful(message: &pb::Message) -> pb::Message {
 
 impl Channels {
     async fn tell(&self, kind: ChannelKind, message: &pb::Message, first: Option<&str>) -> Answer {
-        self.send(Outbound { message, kind: Some(kind), first_receipt: first }).await
+        self.send(Outbound { message, kind: Some(kind), first_receipt: first, begun: false }).await
     }
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 
 use comms_core::AttemptOutcome;
 use contracts::comms as pb;
-use contracts::comms::attempt::Outcome;
 use contracts::comms::message::Content;
 use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
@@ -114,7 +113,7 @@ impl WebApi {
                 return answer;
             } // There is nothing left to replace: it is told anew.
         }
-        let may_be_there = message.attempts.iter().any(|one| one.outcome() == Outcome::Unknown);
+        let may_be_there = outbound.may_be_there();
         if may_be_there {
             match self.find(message, first).await {
                 Ok(Some(receipt)) => {

@@ -10,7 +10,7 @@ use plan::ChannelKind;
 use serde_json::json;
 
 use super::peers::read_by;
-use super::{Answer, Channels, doubtful, message, settings};
+use super::{Answer, Channels, Outbound, doubtful, message, settings};
 use crate::secret::Secret;
 use crate::settings::ChannelSettings;
 
@@ -80,6 +80,14 @@ async fn what_may_be_there_is_looked_for_before_it_is_sent_again() {
         (&AttemptOutcome::Sent, "C1/1355517523.000151")
     );
     assert!(again.detail.contains("found in the channel"), "{again:?}");
+    // So it is where the attempt was begun and its end was never recorded.
+    let begun = Outbound {
+        message: &message,
+        kind: Some(ChannelKind::Slack),
+        first_receipt: None,
+        begun: true,
+    };
+    assert_eq!(channels.send(begun).await.receipt, "C1/1355517523.000151");
     // In a thread it is looked for in the thread.
     let first = "C1/1355517523.000001";
     let reply = named("reply");
