@@ -90,6 +90,25 @@ mod tests {
     }
 
     #[test]
+    fn the_example_can_be_used_as_it_is() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../deploy/settings/comms-service.example.toml"
+        );
+        let example = std::fs::read_to_string(path).unwrap();
+        let more = "\n[status_page.component_ids]\nUploads = \"8kbf7d35c070\"\n";
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("settings.toml");
+        std::fs::write(&file, example + more).unwrap();
+        let settings: Settings =
+            service_kit::settings::load(Settings::DEFAULTS, Some(&file)).unwrap();
+        crate::channels::Channels::new(&settings).unwrap();
+        assert!(settings.pages_address().unwrap().is_some());
+        let ids = settings.status_page.component_ids;
+        assert!(ids.keys().any(|name| name.eq_ignore_ascii_case("uploads")), "{ids:?}");
+    }
+
+    #[test]
     fn mail_is_not_sent_in_the_clear_over_a_network() {
         let check = |host: &str, tls| {
             let smtp = SmtpSettings { host: host.to_owned(), tls, ..defaults().smtp };
