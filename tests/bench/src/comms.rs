@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use capture::MailAnswer;
+use capture::SlackAnswer;
 use contracts::comms as pb;
 use contracts::rollout as rollout_pb;
 use softlaunch_tests::{House, Outlets, Person, ask};
@@ -13,7 +13,7 @@ use crate::Error;
 use crate::measure::{Samples, report};
 
 const TURNS: usize = 201; // Of a few milliseconds each.
-const BACKLOG: usize = 200; // Messages to the channel that is dead in one of the houses.
+const BACKLOG: usize = 20; // Messages to the channel that is dead in one of the houses.
 const TARGET: f64 = 1.2; // Of the latency with a dead channel to that without.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(20);
@@ -21,13 +21,13 @@ const ROLLOUT: &str = "rollouts/bench";
 const EVE: Person =
     Person { name: "eve", roles: &["engineering_lead", "product_manager", "sre_lead"] };
 /// A message to the channel that is well in both houses, and one to the other.
-const PROBE: &str = "advisory";
-const NOISE: &str = "ga-declaration";
+const PROBE: &str = "ga-declaration";
+const NOISE: &str = "advisory";
 
 /// Prints how much longer a delivery takes beside a channel that takes in everything and never answers.
 pub(crate) async fn beside_channels_that_are_well() -> Result<(), Error> {
     println!("comms: {TURNS} turns, {BACKLOG} messages waiting for a channel that does not answer");
-    let (well, ill) = (begin(MailAnswer::Accept).await?, begin(MailAnswer::StallAfterData).await?);
+    let (well, ill) = (begin(SlackAnswer::Accept).await?, begin(SlackAnswer::Stall).await?);
     let (mut of_well, mut of_ill) = (Samples::default(), Samples::default());
     for _turn in 0..TURNS {
         of_well.push(deliver(&well).await?);
@@ -42,10 +42,10 @@ pub(crate) async fn beside_channels_that_are_well() -> Result<(), Error> {
     Ok(())
 }
 
-/// A house whose mail server answers like this, with a backlog for it.
-async fn begin(answer: MailAnswer) -> Result<House, Error> {
+/// A house whose Slack answers like this, with a backlog for it.
+async fn begin(answer: SlackAnswer) -> Result<House, Error> {
     let house = House::start().await;
-    outlets(&house)?.mail.answer_always(answer);
+    outlets(&house)?.slack.answer_always(answer);
     let mail_only = ("channels: [mail, slack-engineering]", "channels: [mail]");
     let source = plan::SHIPPED.replace(mail_only.0, mail_only.1).into_bytes();
     let stored = rollout_pb::CreatePlanVersionRequest { source, ..Default::default() };
@@ -67,7 +67,7 @@ async fn begin(answer: MailAnswer) -> Result<House, Error> {
     for _message in 1..BACKLOG {
         send(&house, NOISE).await?;
     }
-    let wanted = if answer != MailAnswer::Accept { BACKLOG } else { 0 };
+    let wanted = if answer != SlackAnswer::Accept { BACKLOG } else { 0 };
     while pending(&house).await? > wanted {
         if Instant::now() > patience {
             return Err("the backlog is not delivered".into());
@@ -89,7 +89,7 @@ async fn send(house: &House, event: &str) -> Result<(), tonic::Status> {
 
 /// How long it takes from the call to the arrival.
 async fn deliver(house: &House) -> Result<Duration, Error> {
-    let channel = &outlets(house)?.slack;
+    let channel = &outlets(house)?.mail; // Slack is paced, one a second.
     let before = channel.attempts();
     let begun = Instant::now();
     send(house, PROBE).await?;
