@@ -247,3 +247,39 @@ async fn there_is_nothing_to_acknowledge_before_a_reminder() {
     let status = running.client.clone().acknowledge_reminder(as_lead(request)).await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
 }
+
+#[tokio::test]
+async fn a_review_is_reminded_of_and_somebody_can_say_that_they_know() {
+    let site = Site::new().await;
+    let running = site.start().await;
+    site.create_rollout();
+    site.enter_phase("P1"); // Long ago: a review is due.
+    let reminder = eventually("a reminder is made", async || {
+        let all = running.list(State::Unspecified).await;
+        all.into_iter().find(|one| one.event == "review-reminder-canary")
+    })
+    .await;
+    assert_eq!(reminder.urgency(), pb::message::Urgency::Low); // It waits for its kind.
+    let request = pb::AcknowledgeReminderRequest {
+        rollout: ROLLOUT.to_owned(),
+        reason: "looked at the graphs".to_owned(),
+    };
+    let mut client = running.client.clone();
+    let first = client.acknowledge_reminder(as_lead(request.clone())).await.unwrap().into_inner();
+    let again = client.acknowledge_reminder(as_lead(request)).await.unwrap().into_inner();
+    assert!(first.number > 0);
+    assert_eq!(first, again);
+}
+
+#[tokio::test]
+async fn a_communication_whose_audience_has_no_address_is_incomplete_and_says_so() {
+    let site = Site::new().await;
+    let plan = plan::SHIPPED.replace("contacts: [everybody]", "contacts: []");
+    *site.fakes.plan.lock().unwrap() = plan;
+    let running = site.start().await;
+    site.create_rollout();
+    site.enter_phase("P4");
+    site.happens(Kind::GaDeclared(ro::GaDeclared::default()));
+    let incomplete = running.comes_to("ga-declaration", Told::Incomplete).await;
+    assert!(incomplete.detail.contains("nobody in the audience"), "{incomplete:?}");
+}
