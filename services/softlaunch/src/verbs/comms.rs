@@ -42,18 +42,10 @@ pub(crate) async fn run(
                 Some(file) => super::plan::read(Some(file))?.into_bytes(),
                 None => Vec::new(),
             };
-            let request = pb::PreviewMessageRequest {
-                rollout: rollout_name(rollout),
-                plan_source,
-                event: event.clone(),
-                channel: channel.clone(),
-            };
-            let shown = connection.comms()?.preview_message(request).await?.into_inner();
-            if output == Output::Json {
-                return json("softlaunch.comms.v1.PreviewMessageResponse", &shown);
-            }
-            say(preview(&shown));
-            Ok(())
+            let (event, channel) = (event.clone(), channel.clone());
+            let rollout = rollout_name(rollout);
+            let request = pb::PreviewMessageRequest { rollout, plan_source, event, channel };
+            previewed(request, connection, output).await
         }
         CommsVerb::TestChannel { channel, to, rollout } => {
             let request = pb::TestChannelRequest {
@@ -89,6 +81,19 @@ pub(crate) async fn run(
             Ok(())
         }
     }
+}
+
+async fn previewed(
+    request: pb::PreviewMessageRequest,
+    connection: &Connection,
+    output: Output,
+) -> Result<(), Failure> {
+    let shown = connection.comms()?.preview_message(request).await?.into_inner();
+    if output == Output::Json {
+        return json("softlaunch.comms.v1.PreviewMessageResponse", &shown);
+    }
+    say(preview(&shown));
+    Ok(())
 }
 
 fn message_name(id: &str) -> String {
