@@ -5,16 +5,19 @@ use std::path::Path;
 
 use capture::{Mail, Slack};
 use service_kit::clock::real_now;
-use test_kit::RedisServer;
+use test_kit::{Proxy, RedisServer};
 use vocab::Timestamp;
 
 use crate::journey::{FACTOR, Journey};
 use crate::otlp::Receiver;
 use crate::processes::{Cli, Running, service};
 
+const NOBODY: u16 = 9;
+
 struct Installation {
     journey: Journey,
     _services: Vec<Running>,
+    _way: Proxy,
 }
 
 fn comms_settings(directory: &Path, slack: &Slack, mail: &Mail) -> std::path::PathBuf {
@@ -30,7 +33,7 @@ fn comms_settings(directory: &Path, slack: &Slack, mail: &Mail) -> std::path::Pa
     path
 }
 
-fn install(directory: &Path, redis: &str, otlp: &str, comms_file: &Path) -> Installation {
+async fn install(directory: &Path, redis: &str, otlp: &str, comms_file: &Path) -> Installation {
     let origin = Timestamp::from_millis(real_now().as_millis());
     let base = [
         ("SOFTLAUNCH__STORE__LOCATION", redis.to_owned()),
@@ -45,12 +48,18 @@ fn install(directory: &Path, redis: &str, otlp: &str, comms_file: &Path) -> Inst
     let (killswitch_process, killswitch) = service("killswitch-service", &base, None);
     let kills = ("SOFTLAUNCH__PEERS__KILLSWITCH", &killswitch);
     let (flag_process, flag) = service("flag-service", &with(&[kills]), None);
-    let (gate_process, gate) = service("gate-service", &with(&[kills]), None);
+    // Gate and comms follow each other, and each has its address only once it runs.
+    let way = Proxy::start(NOBODY).await;
+    let comms_to_come = format!("http://127.0.0.1:{}", way.port());
+    let peers = [kills, ("SOFTLAUNCH__PEERS__COMMS", &comms_to_come)];
+    let (gate_process, gate) = service("gate-service", &with(&peers), None);
     let peers = [kills, ("SOFTLAUNCH__PEERS__FLAG", &flag), ("SOFTLAUNCH__PEERS__GATE", &gate)];
     let (rollout_process, rollout) = service("rollout-service", &with(&peers), None);
     let rollouts = ("SOFTLAUNCH__PEERS__ROLLOUT", &rollout);
     let peers = [kills, rollouts, ("SOFTLAUNCH__PEERS__GATE", &gate)];
     let (comms_process, comms) = service("comms-service", &with(&peers), Some(comms_file));
+    let port = comms.trim_matches('"').rsplit(':').next().and_then(|port| port.parse().ok());
+    way.turn_to(port.expect("an address ends with a port"));
     let endpoints = serde_json::json!({
         "flag": flag, "gate": gate, "killswitch": killswitch, "comms": comms, "rollout": rollout,
     });
@@ -64,7 +73,7 @@ fn install(directory: &Path, redis: &str, otlp: &str, comms_file: &Path) -> Inst
     let cli = Cli { endpoints: file, otlp: None };
     let services =
         vec![killswitch_process, flag_process, gate_process, rollout_process, comms_process];
-    Installation { journey: Journey { cli, origin, endpoints }, _services: services }
+    Installation { journey: Journey { cli, origin, endpoints }, _services: services, _way: way }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +84,7 @@ async fn five_processes_over_redis_take_a_rollout_to_p1_and_one_trace_shows_the_
     let (slack, mail) = (Slack::start().await.unwrap(), Mail::start().await.unwrap());
     let (receiver, otlp) = Receiver::start().await;
     let comms_file = comms_settings(directory.path(), &slack, &mail);
-    let installation = install(directory.path(), &redis.url(), &otlp, &comms_file);
+    let installation = install(directory.path(), &redis.url(), &otlp, &comms_file).await;
     let journey = &installation.journey;
 
     // When the rollout travels to P1, the last approval being traced

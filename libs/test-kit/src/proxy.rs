@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -45,6 +45,7 @@ impl Weather {
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
+    target: Arc<AtomicU16>,
     weather: watch::Sender<Weather>,
     forwarded: Arc<AtomicU64>,
     accepting: AbortHandle,
@@ -60,9 +61,16 @@ impl Proxy {
         let port = listener.local_addr().expect("a bound listener has an address").port();
         let weather = watch::Sender::new(Weather::Fair(Duration::ZERO));
         let forwarded = Arc::new(AtomicU64::new(0));
+        let target = Arc::new(AtomicU16::new(target));
         let accepting =
-            tokio::spawn(accept(listener, target, weather.subscribe(), Arc::clone(&forwarded)));
-        Self { port, weather, forwarded, accepting: accepting.abort_handle() }
+            accept(listener, Arc::clone(&target), weather.subscribe(), Arc::clone(&forwarded));
+        let accepting = tokio::spawn(accepting).abort_handle();
+        Self { port, target, weather, forwarded, accepting }
+    }
+
+    /// Forwards new connections to another port: of a server that has only now been started, say.
+    pub fn turn_to(&self, target: u16) {
+        self.target.store(target, Ordering::Relaxed);
     }
 
     /// The port it listens on.
@@ -117,7 +125,7 @@ impl Drop for Proxy {
 
 async fn accept(
     listener: TcpListener,
-    target: u16,
+    target: Arc<AtomicU16>,
     weather: watch::Receiver<Weather>,
     forwarded: Arc<AtomicU64>,
 ) {
@@ -125,6 +133,7 @@ async fn accept(
         if *weather.borrow() == Weather::Cut {
             continue;
         }
+        let target = target.load(Ordering::Relaxed);
         let (weather, forwarded) = (weather.clone(), Arc::clone(&forwarded));
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else {
