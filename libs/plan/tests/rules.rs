@@ -345,3 +345,30 @@ fn a_canary_that_the_next_phase_allows_is_not_warned_of() {
     assert!(!dropped("`canary-ws-1`"), "{warnings:#?}");
     assert!(dropped("`canary-*`"), "P3 drops it: {warnings:#?}");
 }
+
+#[test]
+fn an_address_cannot_end_a_header() {
+    for wrong in
+        ["\"a@x.example\\r\\nBcc: b@y.example\"", "\"a b@x.example\"", "a@-x.example", "a@x@y"]
+    {
+        let text = SHIPPED.replace("[support@example.com]", &format!("[{wrong}]"));
+        let problems = Plan::parse(&text).expect_err("it is no address");
+        let path = "communication.contacts[2].addresses[0]";
+        assert!(problems.iter().any(|one| one.path == path), "{wrong}: {problems:?}");
+    }
+}
+
+#[test]
+fn whom_a_channel_falls_back_to_and_who_is_in_an_audience_is_known() {
+    refused(
+        "label: \"#incidents\", fallback: mail",
+        "label: \"#incidents\", fallback: slack-incidents",
+        "communication.channels[1].fallback: a channel cannot stand in for itself",
+    );
+    refused(
+        "contacts: [everybody]",
+        "contacts: [everbody]",
+        "communication.audiences[4].contacts[0]: the plan has no contact `everbody`; did you mean \
+         `everybody`?",
+    );
+}
