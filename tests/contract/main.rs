@@ -6,6 +6,7 @@
 mod advancing;
 mod approving;
 mod attesting;
+mod ending;
 mod flags;
 mod flags_exposed;
 mod going_back;

@@ -62,7 +62,7 @@ impl World<'_> {
             roles: result.roles.clone(),
         });
         let items: Vec<_> = items.collect();
-        let standing = if results.is_empty() { Standing::Passed } else { standing(whole) };
+        let standing = standing(whole);
         let generation = self.rollout().map_or(0, |rollout| rollout.phase_generation);
         // What is judged on the same evidence has the same digest.
         let said: Vec<_> =
