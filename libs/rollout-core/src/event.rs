@@ -83,6 +83,8 @@ pub enum Event {
         rollout: String,
         /// The share asked for.
         exposure: BasisPoints,
+        /// The report of who would change with it; empty for none.
+        blast_radius_digest: String,
     },
     /// A step of the ramp was taken.
     RampStepTaken {
@@ -92,6 +94,8 @@ pub enum Event {
         exposure: BasisPoints,
         /// Whether the plan took it by itself.
         automatic: bool,
+        /// The report of who would change with it; empty for a step of the plan.
+        blast_radius_digest: String,
     },
     /// A threshold is not met any more: the current step is not being held.
     HoldBroken {

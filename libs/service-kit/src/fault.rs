@@ -54,7 +54,14 @@ impl Fault {
         fault.with("name", name)
     }
 
-    /// The store or a peer cannot be reached; a repetition is safe.
+    /// Another service cannot be reached or does not answer; a repetition is safe.
+    pub fn peer_unavailable(domain: &'static str, peer: &str, why: impl std::fmt::Display) -> Self {
+        let message = format!("not now: {peer} did not answer: {why}");
+        Self::new(Code::Unavailable, domain, "PEER_UNAVAILABLE", message)
+            .retry_after(Duration::from_secs(1))
+    }
+
+    /// The store cannot be reached; a repetition is safe.
     pub fn unavailable(domain: &'static str, why: impl std::fmt::Display) -> Self {
         Self::new(Code::Unavailable, domain, "STORE_UNAVAILABLE", format!("not now: {why}"))
             .retry_after(Duration::from_secs(1))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use contracts::rollout as pb;
 use contracts::rollout::rollout_service_server::RolloutService;
 use rollout_core::{
-    Refusal, Rollout, archive, complete_task, note, pause, ramp, resume, roll_back, tick_off,
+    Refusal, Rollout, archive, complete_task, note, pause, resume, roll_back, tick_off,
 };
 use service_kit::fault::{Fault, check_text, checked};
 use service_kit::identity::actor;
@@ -164,13 +164,9 @@ impl RolloutService for Api {
         })?;
         let given = Given { etag: request.etag, validate_only: request.validate_only, ..given };
         let app = Arc::clone(&self.app);
-        uncancelled(async move {
-            let actor = given.command.actor.clone();
-            let decide = |rollout: &Rollout, now| ramp(rollout, &actor, share, now);
-            Ok(app.change(given, &request.name, decide).await?)
-        })
-        .await
-        .map(Response::new)
+        uncancelled(async move { Ok(app.ramp(given, &request.name, share).await?) })
+            .await
+            .map(Response::new)
     }
 
     async fn pause_rollout(

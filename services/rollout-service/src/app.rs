@@ -6,7 +6,7 @@ use contracts::rollout as pb;
 use plan::Plan;
 use rollout_core::{
     Event, Grounds, Refusal, Report, Rollout, Rollouts, Standing, StoredPlan, advance, approve,
-    create, start, store_plan,
+    create, ramp, start, store_plan,
 };
 use service_kit::clock::Clock;
 use service_kit::fault::Fault;
@@ -16,7 +16,7 @@ use service_kit::shutdown::Shutdown;
 use service_kit::wire::{etag, wire_time};
 use store::{Command, Replica};
 use tonic::Code;
-use vocab::{Role, Timestamp};
+use vocab::{BasisPoints, Role, Timestamp};
 
 use crate::convert;
 use crate::effects::Turns;
@@ -163,6 +163,29 @@ impl App {
             return self.change(given, name, unless_it_moved(&rollout, decide(blast_radius))).await;
         }
         let blast_radius = self.blast_radius(&rollout, blast_radius).await?;
+        self.change(given, name, decide(&blast_radius)).await
+    }
+
+    /// A step of the ramp by hand, with the report of who would change.
+    pub(crate) async fn ramp(
+        &self,
+        given: Given,
+        name: &str,
+        share: BasisPoints,
+    ) -> Result<pb::Rollout, Fault> {
+        let rollout = self.find(name)?;
+        let actor = given.command.actor.clone();
+        let decide = |blast_radius: &str| {
+            let (actor, blast_radius) = (actor.clone(), blast_radius.to_owned());
+            move |rollout: &Rollout, now| ramp(rollout, &actor, share, &blast_radius, now)
+        };
+        if given.validate_only {
+            return self.change(given, name, decide("")).await;
+        }
+        if !self.would_change(&given, name, decide("")) {
+            return self.change(given, name, unless_it_moved(&rollout, decide(""))).await;
+        }
+        let blast_radius = self.step_radius(&rollout, share).await?;
         self.change(given, name, decide(&blast_radius)).await
     }
 

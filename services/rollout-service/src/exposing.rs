@@ -24,22 +24,45 @@ impl App {
         given: &str,
     ) -> Result<String, Fault> {
         let Some(definition) = next_definition(rollout) else { return Ok(given.to_owned()) };
+        if given.is_empty() {
+            return self.computed(rollout, definition).await;
+        }
         let name = format!("flags/{}", rollout.plan.plan.flag);
         let mut client = BlastRadiusServiceClient::new(self.flag.clone());
-        if given.is_empty() {
-            let request = ComputeBlastRadiusRequest {
-                name,
-                definition: Some(definition),
-                keep: true,
-                ..ComputeBlastRadiusRequest::default()
-            };
-            let computed = client.compute_blast_radius(tokio_stream::iter([request])).await;
-            return Ok(computed.map_err(|status| passed_on(&status))?.into_inner().digest);
-        }
         let request = GetBlastRadiusRequest { digest: given.to_owned() };
         let report = client.get_blast_radius(request).await;
         check(&report.map_err(|status| passed_on(&status))?.into_inner(), &name, &definition)?;
         Ok(given.to_owned())
+    }
+
+    /// The digest of the report of who would change with a step of the ramp; empty before the first
+    /// phase.
+    pub(crate) async fn step_radius(
+        &self,
+        rollout: &Rollout,
+        share: BasisPoints,
+    ) -> Result<String, Fault> {
+        match rollout.phase() {
+            Some(phase) => self.computed(rollout, definition(&phase.flag, share)).await,
+            None => Ok(String::new()),
+        }
+    }
+
+    /// Computes a report over the workspaces that the flag service has seen, and has it kept.
+    async fn computed(
+        &self,
+        rollout: &Rollout,
+        definition: FlagDefinition,
+    ) -> Result<String, Fault> {
+        let request = ComputeBlastRadiusRequest {
+            name: format!("flags/{}", rollout.plan.plan.flag),
+            definition: Some(definition),
+            keep: true,
+            ..ComputeBlastRadiusRequest::default()
+        };
+        let mut client = BlastRadiusServiceClient::new(self.flag.clone());
+        let computed = client.compute_blast_radius(tokio_stream::iter([request])).await;
+        Ok(computed.map_err(|status| passed_on(&status))?.into_inner().digest)
     }
 }
 
@@ -86,5 +109,5 @@ fn passed_on(status: &Status) -> Fault {
     if status.code() == Code::InvalidArgument {
         return Fault::field(DOMAIN, "blast_radius_digest", why);
     }
-    Fault::unavailable(DOMAIN, format!("the flag service did not answer: {why}"))
+    Fault::peer_unavailable(DOMAIN, "the flag service", why)
 }

@@ -55,8 +55,6 @@ fn passed_on(status: &Status) -> Fault {
         | Code::Internal
         | Code::Unavailable
         | Code::DataLoss
-        | Code::Unauthenticated => {
-            Fault::unavailable(DOMAIN, format!("the gate service did not answer: {why}"))
-        }
+        | Code::Unauthenticated => Fault::peer_unavailable(DOMAIN, "the gate service", why),
     }
 }

@@ -176,7 +176,8 @@ pub(super) fn missing_time_and_ramp(
 }
 
 /// Takes the next step of the ramp by hand: one person asks for it, another confirms it. Nothing to
-/// do where it has been taken, or asked for by the same person.
+/// do where it has been taken, or asked for by the same person. `blast_radius` is the digest of the
+/// report of who would change with it; empty for none.
 ///
 /// # Errors
 /// Refuses other shares, steps before the hold time is over, and rises above the ramp rule.
@@ -184,6 +185,7 @@ pub fn ramp(
     rollout: &Rollout,
     actor: &Actor,
     to: BasisPoints,
+    blast_radius: &str,
     now: Timestamp,
 ) -> Result<Vec<Event>, Refusal> {
     require_running(rollout, "RampRollout")?;
@@ -191,15 +193,20 @@ pub fn ramp(
         return Ok(Vec::new());
     }
     check_step(rollout, to, now)?;
-    let rollout_name = rollout.name.clone();
+    let (rollout_name, blast_radius_digest) = (rollout.name.clone(), blast_radius.to_owned());
     match &rollout.proposed_step {
         Some(asked) if asked.exposure == to && asked.actor == actor.subject => Ok(Vec::new()),
-        Some(asked) if asked.exposure == to => {
-            let taken =
-                Event::RampStepTaken { rollout: rollout_name, exposure: to, automatic: false };
-            Ok(vec![taken])
-        }
-        Some(_) | None => Ok(vec![Event::RampProposed { rollout: rollout_name, exposure: to }]),
+        Some(asked) if asked.exposure == to => Ok(vec![Event::RampStepTaken {
+            rollout: rollout_name,
+            exposure: to,
+            automatic: false,
+            blast_radius_digest,
+        }]),
+        Some(_) | None => Ok(vec![Event::RampProposed {
+            rollout: rollout_name,
+            exposure: to,
+            blast_radius_digest,
+        }]),
     }
 }
 
@@ -210,7 +217,8 @@ pub fn ramp(
 pub fn ramp_automatically(rollout: &Rollout, thresholds_met: bool, now: Timestamp) -> Vec<Event> {
     let due = ramp_is_due(rollout, now);
     due.filter(|_| thresholds_met).map_or_else(Vec::new, |exposure| {
-        vec![Event::RampStepTaken { rollout: rollout.name.clone(), exposure, automatic: true }]
+        let (rollout, blast_radius_digest) = (rollout.name.clone(), String::new());
+        vec![Event::RampStepTaken { rollout, exposure, automatic: true, blast_radius_digest }]
     })
 }
 

@@ -179,7 +179,7 @@ impl Story {
                 let grounds = Grounds { approved: &approved, fresh, entry };
                 advance(rollout, &olga, to, grounds, self.now)
             }
-            Command::Ramp(who, share) => ramp(rollout, &person(who, &[]), *share, self.now),
+            Command::Ramp(who, share) => ramp(rollout, &person(who, &[]), *share, "", self.now),
             Command::Hold { thresholds_met } => {
                 Ok(ramp_automatically(rollout, *thresholds_met, self.now))
             }

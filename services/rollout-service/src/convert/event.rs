@@ -54,13 +54,17 @@ pub(crate) fn event(stored: pb::RolloutEvent) -> Result<Event, String> {
             report_digest: approved.report_digest,
             blast_radius_digest: approved.blast_radius_digest,
         },
-        Kind::RampProposed(asked) => {
-            Event::RampProposed { rollout, exposure: share(asked.exposure_basis_points)? }
-        }
-        Kind::RampStepTaken(step) => {
-            let (exposure, automatic) = (share(step.exposure_basis_points)?, step.automatic);
-            Event::RampStepTaken { rollout, exposure, automatic }
-        }
+        Kind::RampProposed(asked) => Event::RampProposed {
+            rollout,
+            exposure: share(asked.exposure_basis_points)?,
+            blast_radius_digest: asked.blast_radius_digest,
+        },
+        Kind::RampStepTaken(step) => Event::RampStepTaken {
+            rollout,
+            exposure: share(step.exposure_basis_points)?,
+            automatic: step.automatic,
+            blast_radius_digest: step.blast_radius_digest,
+        },
         Kind::HoldBroken(pb::HoldBroken { threshold_id, cursor }) => {
             Event::HoldBroken { rollout, threshold_id, cursor: count(cursor)? }
         }
@@ -211,12 +215,16 @@ fn kind(event: Event) -> Kind {
                 blast_radius_digest,
             })
         }
-        Event::RampProposed { exposure, .. } => {
-            Kind::RampProposed(pb::RampProposed { exposure_basis_points: exposure.get().into() })
-        }
-        Event::RampStepTaken { exposure, automatic, .. } => {
+        Event::RampProposed { exposure, blast_radius_digest, .. } => {
             let exposure_basis_points = exposure.get().into();
-            Kind::RampStepTaken(pb::RampStepTaken { exposure_basis_points, automatic })
+            Kind::RampProposed(pb::RampProposed { exposure_basis_points, blast_radius_digest })
+        }
+        Event::RampStepTaken { exposure, automatic, blast_radius_digest, .. } => {
+            Kind::RampStepTaken(pb::RampStepTaken {
+                exposure_basis_points: exposure.get().into(),
+                automatic,
+                blast_radius_digest,
+            })
         }
         Event::HoldBroken { threshold_id, cursor, .. } => {
             Kind::HoldBroken(pb::HoldBroken { threshold_id, cursor: signed(cursor) })
