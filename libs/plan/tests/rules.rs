@@ -192,6 +192,27 @@ fn a_channel_is_known() {
 }
 
 #[test]
+fn what_must_have_been_delivered_is_named_and_known() {
+    refused(
+        "        communication: canary-invitation\n",
+        "        communication: canary-invitaton\n",
+        "phases[1].entry[1].communication: the plan has no message `canary-invitaton`; did you \
+         mean `canary-invitation`?",
+    );
+    refused(
+        "        communication: canary-invitation\n",
+        "",
+        "phases[1].entry[1].communication: which message must have been delivered? expected the \
+         id of one of communication.messages",
+    );
+    refused(
+        "        observed: gate_passed\n",
+        "        observed: gate_passed\n        communication: canary-invitation\n",
+        "phases[1].entry[0].communication: only communication_delivered has a communication",
+    );
+}
+
+#[test]
 fn an_audience_is_known() {
     refused(
         "audience: on-call\n",

@@ -125,3 +125,43 @@ fn gate_passed(evidence: &Evidence) -> Seen {
         None => (false, "there is no gate before this".to_owned(), String::new()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plan::Judged;
+    use vocab::ResourceId;
+
+    use super::*;
+
+    fn announced() -> Criterion {
+        Criterion {
+            id: ResourceId::new("announced").unwrap(),
+            title: "It is announced".to_owned(),
+            section: "6.3".to_owned(),
+            judged: Judged::Observed(Observation::CommunicationDelivered),
+            expires_after: None,
+            dry_run: false,
+            communication: Some(ResourceId::new("ga-announcement").unwrap()),
+        }
+    }
+
+    fn said(told: Option<(&str, Told)>) -> CriterionResult {
+        let communications = told.map(|(id, told)| (id.to_owned(), told)).into_iter().collect();
+        let evidence = Evidence { communications, ..Evidence::default() };
+        let observation = Observation::CommunicationDelivered;
+        judge(&announced(), observation, &evidence, Timestamp::EPOCH)
+    }
+
+    #[test]
+    fn a_delivery_counts_where_everybody_was_told_and_of_that_communication_alone() {
+        let complete = || Told::Complete(Timestamp::EPOCH);
+        assert_eq!(said(Some(("ga-announcement", complete()))).verdict, Verdict::Pass);
+        let other = said(Some(("canary-invitation", complete())));
+        assert_eq!(other.verdict, Verdict::Inconclusive);
+        assert_eq!(other.reason, "ga-announcement has not been sent in this phase");
+        let missing = Told::Missing("1 of 2 has no such mailbox".to_owned());
+        let missing = said(Some(("ga-announcement", missing)));
+        assert_eq!(missing.verdict, Verdict::Inconclusive);
+        assert!(missing.reason.ends_with("1 of 2 has no such mailbox"), "{}", missing.reason);
+    }
+}
