@@ -1,6 +1,7 @@
 //! Commands: load, decide, append.
 
 mod asked;
+mod beginning;
 mod telling;
 mod testing;
 
@@ -125,17 +126,6 @@ impl App {
                 next_attempt_time: due,
                 fallbacks,
             }))])
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Records that messages are about to be sent: a crash from here on leaves them known as such.
-    pub(crate) async fn begin(&self, batch: &[Arc<Stored>]) -> Result<(), Fault> {
-        let messages: Vec<_> = batch.iter().map(|one| one.message.name.clone()).collect();
-        self.execute("", |_| {
-            let begun = pb::DeliveryBegun { messages: messages.clone() };
-            Ok(vec![draft(Kind::DeliveryBegun(begun))])
         })
         .await
         .map(drop)

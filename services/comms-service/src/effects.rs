@@ -150,7 +150,12 @@ impl Deliveries {
         let batch: Vec<_> = due.take(BATCH).map(|one| ready(&snapshot.state, one)).collect();
         let pace = batch.first().and_then(|one| pace(&snapshot.state, one, batch.len()));
         drop(snapshot);
-        self.begin(&batch).await?;
+        let ours = self.begin(&batch).await?;
+        let (all, mut batch) = (batch.len(), batch);
+        batch.retain(|one| one.parked() || ours.contains(&one.stored.message.name));
+        if batch.len() < all {
+            tracing::warn!(channel, "another replica delivers some of this: it is left to it");
+        }
         let rest_until = tokio::select! {
             rest_until = self.deliver_all(batch) => rest_until,
             never = self.renew(&lease) => never,
@@ -160,12 +165,12 @@ impl Deliveries {
         Ok(Some(rest_until))
     }
 
-    /// Records what is about to be sent, before any of it is.
-    async fn begin(&self, batch: &[Ready]) -> Result<(), Status> {
+    /// Records what is about to be sent, before any of it is; returns what may be.
+    async fn begin(&self, batch: &[Ready]) -> Result<BTreeSet<String>, Status> {
         let sent: Vec<_> =
             batch.iter().filter(|one| !one.parked()).map(|one| Arc::clone(&one.stored)).collect();
         if sent.is_empty() {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
         let app = Arc::clone(&self.app);
         uncancelled(async move { Ok(app.begin(&sent).await?) }).await

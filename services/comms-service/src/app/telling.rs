@@ -1,11 +1,12 @@
 //! What is told of an event, of the time, or because a person asks: as records.
 
-use comms_core::{Context, News, Told, due, quiet_until, tell};
+use comms_core::{Context, NewCommunication, News, Told, due, quiet_until, tell};
 use contracts::comms as pb;
 use contracts::comms::comms_event::Kind;
 use plan::CommunicationEvent;
 use service_kit::clock::{Clock, real_now};
 use service_kit::fault::Fault;
+use service_kit::wire::signed;
 use vocab::{Timestamp, WorkspaceId};
 
 use super::{App, concerned};
@@ -50,10 +51,32 @@ pub(super) fn of_occurrence(
             time: occurrence.time,
             affected,
         };
-        let told = tell(&context, &state.standing(rollout), news);
+        let mut told = tell(&context, &state.standing(rollout), news);
+        told.communications.retain(|new| !is_sent_by_hand(state, rollout, applied, new));
         add(&mut made, state, rollout, applied, told, occurrence.time, clock);
     }
     made
+}
+
+/// Whether somebody has invited the canaries in this phase already: one invitation is enough.
+fn is_sent_by_hand(
+    state: &State,
+    rollout: &str,
+    applied: &Applied,
+    new: &NewCommunication,
+) -> bool {
+    let mut known = applied.plan.communication.messages.iter();
+    let invites = known.any(|one| {
+        one.id.as_str() == new.event && one.event == CommunicationEvent::CanaryInvitation
+    });
+    let mut sent = state.communications.newest_first().map(|(_, tracked)| &tracked.communication);
+    invites
+        && sent.any(|one| {
+            one.rollout == rollout
+                && one.event == new.event
+                && one.phase_generation == signed(new.generation)
+                && one.state() != pb::communication::State::Cancelled
+        })
 }
 
 fn add(

@@ -155,6 +155,65 @@ async fn canaries_are_invited_before_their_phase_and_it_can_be_seen_that_they_we
 }
 
 #[tokio::test]
+async fn canaries_invited_by_hand_are_not_invited_again_by_the_approvals() {
+    let site = Site::new().await;
+    let running = site.start().await;
+    site.create_rollout();
+    site.enter_phase("P0");
+    running.comes_to("phase-start", Told::Complete).await;
+    let request = pb::SendCommunicationRequest {
+        rollout: ROLLOUT.to_owned(),
+        event: "canary-invitation".to_owned(),
+        reason: "they have been chosen".to_owned(),
+        request_id: String::new(),
+    };
+    running.client.clone().send_communication(as_lead(request)).await.unwrap();
+    running.comes_to("canary-invitation", Told::Complete).await;
+    for role in ["engineering_lead", "product_manager"] {
+        let role = role.to_owned();
+        site.happens(Kind::GateApproved(ro::GateApproved { role, ..ro::GateApproved::default() }));
+    }
+    // Read after the approvals: by then they have been answered.
+    site.pause("a look");
+    running.comes_to("incident", Told::Complete).await;
+    let all = running.communications().await;
+    assert_eq!(all.iter().filter(|one| one.event == "canary-invitation").count(), 1);
+}
+
+#[tokio::test]
+async fn that_an_alert_was_not_told_raises_no_further_alert() {
+    // Given channels of which none takes anything
+    let site = Site::new().await;
+    site.engineering.answer_always(SlackAnswer::Gone);
+    site.incidents.answer_always(SlackAnswer::Gone);
+    site.mail.answer_always(MailAnswer::Reject);
+    let running = site.start().await;
+    site.create_rollout();
+
+    // When something cannot be told to anybody, nor that it could not
+    site.enter_phase("P0");
+    let alerts = async || {
+        let all = running.communications().await;
+        let alerts = all.into_iter().filter(|one| one.name.contains("/alert."));
+        alerts.collect::<Vec<_>>()
+    };
+    let first = eventually("the alerts to be given up", async || {
+        let alerts = alerts().await;
+        let given_up = alerts.iter().all(|one| one.state() == Told::Incomplete);
+        (!alerts.is_empty() && given_up).then_some(alerts.len())
+    })
+    .await;
+
+    // Then that is the end of it: what is alerted of next is what happens next
+    site.pause("a look");
+    let all = eventually("the pause to be alerted of", async || {
+        Some(alerts().await).filter(|alerts| alerts.len() > first)
+    })
+    .await;
+    assert!(all.iter().all(|one| !one.name.contains("alert.alert")), "{all:?}");
+}
+
+#[tokio::test]
 async fn what_a_person_asks_for_is_told_once_for_one_request_and_only_to_whom_the_plan_knows() {
     let site = Site::new().await;
     let running = site.start().await;
