@@ -23,7 +23,7 @@ pub struct Communication {
     pub client_facing: Vec<ResourceId>,
     /// When messages of low urgency wait.
     pub quiet_hours: Option<QuietHours>,
-    /// Messages of low urgency to one destination are sent together, this often at most.
+    /// Messages of low urgency are sent at multiples of this, each as one of its own.
     pub digest_every: Option<Duration>,
     /// Who is told when nobody acknowledges that a review is due.
     pub escalation: Option<Escalation>,

@@ -18,7 +18,11 @@ pub(crate) static COMMUNICATION: Object = object(
         may("templates", Kind::List(0, &Kind::Object(&TEMPLATE)), "Texts of its own."),
         may("client_facing", Kind::List(0, &Kind::Word(&ID)), "Triggers that clients feel."),
         may("quiet_hours", Kind::Object(&QUIET_HOURS), "When what is not urgent waits."),
-        may("digest_every", Kind::Word(&DURATION), "Sends what is not urgent together."),
+        may(
+            "digest_every",
+            Kind::Word(&DURATION),
+            "Sends what is not urgent at multiples of this; each message is still its own.",
+        ),
         may("escalation", Kind::Object(&ESCALATION), "When nobody acknowledges a reminder."),
     ],
 );
