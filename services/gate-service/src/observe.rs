@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use contracts::comms::comms_service_client::CommsServiceClient;
+use contracts::comms::communication::State as Told;
 use contracts::comms::{Communication, WatchCommunicationsRequest};
 use contracts::gate as pb;
 use contracts::gate::gate_event::Kind;
@@ -92,8 +93,11 @@ async fn hear(app: &App, peer: Peer) -> Result<(), Status> {
     Ok(())
 }
 
+/// Records how far a communication is: when it is first heard of, and when it is settled. Between the
+/// two it changes with every message of it, of which there may be thousands.
 async fn note(app: &App, communication: Communication) -> Result<(), Fault> {
     let revision = communication.revision;
+    let settled = communication.state() != Told::Pending;
     let seen = pb::CommunicationSeen {
         rollout: communication.rollout,
         communication: communication.name,
@@ -108,9 +112,9 @@ async fn note(app: &App, communication: Communication) -> Result<(), Fault> {
     app.replica
         .execute(&command, |state, _| {
             let known = signed(state.communication_cursor) >= revision;
-            // Of a rollout nobody watches there is nothing to say, yet the cursor moves on.
+            let told = state.has_heard_of(&seen.rollout, &seen.event);
             let event = || draft(Kind::CommunicationSeen(seen.clone()));
-            Ok::<_, Refusal>(if known { Vec::new() } else { vec![event()] })
+            Ok::<_, Refusal>(if known || (told && !settled) { Vec::new() } else { vec![event()] })
         })
         .await
         .map_err(|error| refused(DOMAIN, error))?;

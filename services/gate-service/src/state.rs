@@ -35,6 +35,12 @@ impl State {
         self.rollouts.values().find(|watched| watched.plan().pipeline.as_str() == pipeline)
     }
 
+    /// Whether anything is known of a communication in the phase a rollout is in.
+    pub(crate) fn has_heard_of(&self, rollout: &str, event: &str) -> bool {
+        let watched = self.rollouts.get(rollout);
+        watched.is_some_and(|one| one.communications.contains_key(event))
+    }
+
     fn of_name(&mut self, rollout: &str) -> Option<&mut Watched> {
         self.rollouts.get_mut(rollout).map(Arc::make_mut)
     }
