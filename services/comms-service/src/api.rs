@@ -7,6 +7,7 @@ use std::sync::Arc;
 use contracts::comms as pb;
 use contracts::comms::comms_service_server::CommsService;
 use contracts::comms::message;
+use service_kit::clock::Clock;
 use service_kit::fault::{Fault, check_text, last_part};
 use service_kit::identity::actor;
 use service_kit::paging::{cut, page};
@@ -19,7 +20,7 @@ use crate::app::App;
 use crate::channels::Channels;
 use crate::convert::shown;
 use crate::error::{DOMAIN, Refused};
-use crate::state::Position;
+use crate::state::{Position, State, Stored};
 
 const BUFFER: usize = 64; // A slow reader holds this many messages at most; then it waits.
 
@@ -101,7 +102,12 @@ impl CommsService for Api {
     ) -> Answer<Self::WatchMessagesStream> {
         let after = u64::try_from(request.get_ref().after_revision)
             .map_err(|_e| Fault::field(DOMAIN, "after_revision", "is negative"))?;
-        Ok(Response::new(watch(Arc::clone(&self.app), after)))
+        let changed = |state: &State, after| state.changed_after(after).cloned().collect();
+        let shown = |stored: &Stored, clock: &Clock| {
+            let message = Some(shown(stored, clock));
+            pb::WatchMessagesResponse { message }
+        };
+        Ok(Response::new(watch(Arc::clone(&self.app), after, changed, shown)))
     }
 
     async fn redrive_messages(
@@ -196,8 +202,13 @@ fn age(Position(version, index): Position) -> String {
     format!("{:016x}{:016x}", u64::MAX - version, usize::MAX - index)
 }
 
-/// Streams messages as they are now, on every change after `after`.
-fn watch(app: Arc<App>, after: u64) -> ReceiverStream<Result<pb::WatchMessagesResponse, Status>> {
+/// Streams what `changed` after a revision, as it is `shown` now, on every change after `after`.
+fn watch<S: Send + Sync + 'static, T: Send + 'static>(
+    app: Arc<App>,
+    after: u64,
+    changed: fn(&State, u64) -> Vec<Arc<S>>,
+    shown: fn(&S, &Clock) -> T,
+) -> ReceiverStream<Result<T, Status>> {
     let (tx, rx) = mpsc::channel(BUFFER);
     tokio::spawn(async move {
         let mut after = after;
@@ -206,14 +217,14 @@ fn watch(app: Arc<App>, after: u64) -> ReceiverStream<Result<pb::WatchMessagesRe
         loop {
             changes.mark_unchanged();
             let snapshot = app.state();
-            for stored in snapshot.state.changed_after(after) {
-                let message = Some(shown(stored, &app.clock));
-                if tx.send(Ok(pb::WatchMessagesResponse { message })).await.is_err() {
+            let found = changed(&snapshot.state, after);
+            after = after.max(snapshot.version);
+            drop(snapshot);
+            for one in found {
+                if tx.send(Ok(shown(&one, &app.clock))).await.is_err() {
                     return;
                 }
             }
-            after = after.max(snapshot.version);
-            drop(snapshot);
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
                 () = shutdown.wait() => return,

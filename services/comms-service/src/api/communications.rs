@@ -6,11 +6,10 @@ use contracts::comms as pb;
 use contracts::comms::communication::State as Told;
 use service_kit::fault::{Fault, last_part};
 use service_kit::paging::{cut, page};
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::{BUFFER, age};
+use super::age;
 use crate::app::App;
 use crate::convert::shown_communication;
 use crate::error::DOMAIN;
@@ -50,28 +49,13 @@ type Stream = ReceiverStream<Result<pb::WatchCommunicationsResponse, Status>>;
 
 /// Streams communications as they are now, on every change after `after`.
 pub(super) fn watch(app: Arc<App>, after: u64) -> Stream {
-    let (tx, rx) = mpsc::channel(BUFFER);
-    tokio::spawn(async move {
-        let mut after = after;
-        let mut changes = app.replica.changes();
-        let mut shutdown = app.shutdown.clone();
-        loop {
-            changes.mark_unchanged();
-            let snapshot = app.state();
-            for tracked in snapshot.state.communications.changed_after(after) {
-                let communication = Some(shown_communication(&tracked.communication, &app.clock));
-                if tx.send(Ok(pb::WatchCommunicationsResponse { communication })).await.is_err() {
-                    return;
-                }
-            }
-            after = after.max(snapshot.version);
-            drop(snapshot);
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
-                () = shutdown.wait() => return,
-                () = tx.closed() => return,
-            }
-        }
-    });
-    ReceiverStream::new(rx)
+    super::watch(
+        app,
+        after,
+        |state, after| state.communications.changed_after(after).cloned().collect(),
+        |tracked, clock| {
+            let communication = Some(shown_communication(&tracked.communication, clock));
+            pb::WatchCommunicationsResponse { communication }
+        },
+    )
 }
