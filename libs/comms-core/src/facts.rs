@@ -256,9 +256,12 @@ fn words<'a>(plan: &Plan, news: &'a News) -> Option<(String, &'a str, &'static s
         News::KillSwitchReleased { scope, reason } => {
             (format!("kill switch released for {scope}"), reason, "uploads go on")
         }
-        News::WatchedChanged { firing, title, evidence, .. } => {
+        News::WatchedChanged { id, trigger, firing, title, evidence, .. } => {
             let state = if *firing { "" } else { ": over" };
-            (format!("{title}{state}"), evidence, "see the rollout's timeline")
+            let is_signal = plan.signals.iter().any(|signal| signal.id.as_str() == id);
+            // A threshold's title is what must hold.
+            let what = if *trigger || is_signal { "" } else { "not met: " };
+            (format!("{what}{title}{state}"), evidence, "see the rollout's timeline")
         }
         News::CommunicationIncomplete { event, detail } => (
             format!("not everybody has been told: {event}"),

@@ -226,6 +226,21 @@ fn an_advisory_says_concern_and_action() {
 }
 
 #[test]
+fn a_threshold_says_that_what_must_hold_does_not() {
+    let news = News::WatchedChanged {
+        id: "circuit-breaker-events-p0".into(),
+        trigger: false,
+        firing: true,
+        title: "circuit_breaker_events = 0 over 1d".into(),
+        evidence: "1".into(),
+        acted: false,
+    };
+    let told = Story::within("P2").tell(&news);
+    let subject = &told.messages(ChannelKind::Slack)[0].subject;
+    assert_eq!(subject, "ingestion_v2: not met: circuit_breaker_events = 0 over 1d");
+}
+
+#[test]
 fn an_archive_closes_the_channel() {
     let told = Story::within("P4").tell(&News::RolloutArchived { reason: "done".into() });
     let message = told.messages(ChannelKind::Slack)[0];
