@@ -7,12 +7,13 @@ use contracts::flag::evaluation_service_server::{EvaluationService, EvaluationSe
 use contracts::flag::watch_ruleset_response::Update;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
-use tokio_stream::wrappers::{BroadcastStream, TcpListenerStream};
+use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use crate::Error;
+use crate::bare::without_delay;
 
 const BUFFER: usize = 16; // Rounds that a watcher may be behind.
 
@@ -22,9 +23,8 @@ pub(crate) async fn serve() -> Result<(), Error> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}", listener.local_addr()?);
     let bare = Bare { tx: broadcast::Sender::new(BUFFER) };
-    let router =
-        Server::builder().tcp_nodelay(true).add_service(EvaluationServiceServer::new(bare));
-    Ok(router.serve_with_incoming(TcpListenerStream::new(listener)).await?)
+    let router = Server::builder().add_service(EvaluationServiceServer::new(bare));
+    Ok(router.serve_with_incoming(without_delay(listener)).await?)
 }
 
 struct Bare {

@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 
 use redis::aio::MultiplexedConnection;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::{Grpc, NamedService, UnaryService};
@@ -15,6 +14,7 @@ use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
 use crate::Error;
+use crate::bare::without_delay;
 
 /// What the store runs to take a unit of quota: the baseline does the same work.
 const TAKE: &str = include_str!("../../../../libs/store/src/redis_store/take.lua");
@@ -55,8 +55,8 @@ pub(crate) async fn serve(redis: Option<&str>) -> Result<(), Error> {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}", listener.local_addr()?);
-    let router = Server::builder().tcp_nodelay(true).add_service(Echo { quotas });
-    Ok(router.serve_with_incoming(TcpListenerStream::new(listener)).await?)
+    let router = Server::builder().add_service(Echo { quotas });
+    Ok(router.serve_with_incoming(without_delay(listener)).await?)
 }
 
 /// One call.
