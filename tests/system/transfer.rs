@@ -53,7 +53,7 @@ async fn furnished() -> TempDir {
         }
     }
     let bucket = Bucket { series: "m".to_owned(), start: Timestamp::EPOCH, keep: HOUR };
-    let add = Change::Add { bucket, field: "ok".to_owned(), by: 42 };
+    let add = Change::add(bucket, "ok", 42);
     let batch =
         Batch { id: BatchId::new("b1").expect("a test of ours"), contents: Hash::of(b"contents") };
     let scope = Scope::new("ingestion_v2").expect("a test of ours");

@@ -88,17 +88,15 @@ pub struct Bucket {
     pub keep: Duration,
 }
 
-/// One change to one field of a bucket or of the scope's gauges.
+/// A change to counters of buckets or to one of the scope's gauges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Adds to a counter.
+    /// Adds the same to the counters of every one of some buckets, e.g. a minute and its hour.
     Add {
         /// Where.
-        bucket: Bucket,
-        /// Which counter, e.g. `succeeded`.
-        field: String,
-        /// How much.
-        by: u64,
+        buckets: Vec<Bucket>,
+        /// Which counters, e.g. `succeeded`, and how much to each.
+        fields: Vec<(String, u64)>,
     },
     /// Sets a gauge, unless a newer value is known. Equal times: the larger value stays.
     Set {
@@ -109,6 +107,14 @@ pub enum Change {
         /// When it was measured.
         at: Timestamp,
     },
+}
+
+impl Change {
+    /// Adds to one counter of one bucket.
+    #[must_use]
+    pub fn add(bucket: Bucket, field: impl Into<String>, by: u64) -> Self {
+        Self::Add { buckets: vec![bucket], fields: vec![(field.into(), by)] }
+    }
 }
 
 /// Whether a batch was counted now.

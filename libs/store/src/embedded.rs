@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** one at a time writes, and answers after the group is on disk.
 
+mod bucket;
 mod committer;
 mod counters;
 mod expiry;

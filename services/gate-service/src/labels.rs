@@ -116,8 +116,7 @@ impl<'l> Admitting<'l> {
             return OTHER;
         }
         labels.insert(label.to_owned());
-        let (bucket, field) = (bucket(series, self.now), label.to_owned());
-        self.added.push(Change::Add { bucket, field, by: 1 });
+        self.added.push(Change::add(bucket(series, self.now), label, 1));
         label
     }
 }

@@ -53,7 +53,7 @@ fn late_bucket() -> Bucket {
 /// have been added up.
 pub(crate) fn late(oldest: Timestamp, now: Timestamp) -> Option<Change> {
     let is_late = oldest < this_hour(now.minus(LATE_AFTER));
-    is_late.then(|| Change::Add { bucket: late_bucket(), field: LATE.to_owned(), by: 1 })
+    is_late.then(|| Change::add(late_bucket(), LATE, 1))
 }
 
 impl Settled {

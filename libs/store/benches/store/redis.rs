@@ -48,7 +48,7 @@ pub(crate) async fn a_thousand_outcomes_in_one_round_trip() {
             let start = Timestamp::from_millis(nth % 4 * 60_000);
             let keep = std::time::Duration::from_secs(3_600);
             let bucket = Bucket { series: "m".to_owned(), start, keep };
-            Change::Add { bucket, field: format!("field-{}", nth % 20), by: 1 }
+            Change::add(bucket, format!("field-{}", nth % 20), 1)
         })
         .collect();
     let batch = |id: &str| Batch {

@@ -56,11 +56,10 @@ async fn count(store: &Store, scope: &Scope, nth: u64) {
     let hours = WEEK.as_secs() / HOUR.as_secs();
     let mut changes = Vec::new();
     for hour in 0..hours {
-        for field in 0..FIELDS {
-            let start = Timestamp::EPOCH.plus(HOUR * u32::try_from(hour).unwrap_or(0));
-            let bucket = Bucket { series: "h".to_owned(), start, keep: WEEK };
-            changes.push(Change::Add { bucket, field: format!("latency.{field}"), by: 1 });
-        }
+        let start = Timestamp::EPOCH.plus(HOUR * u32::try_from(hour).unwrap_or(0));
+        let buckets = vec![Bucket { series: "h".to_owned(), start, keep: WEEK }];
+        let fields = (0..FIELDS).map(|field| (format!("latency.{field}"), 1)).collect();
+        changes.push(Change::Add { buckets, fields });
     }
     let id = BatchId::new(&format!("b{nth}")).expect("a batch id");
     let batch = Batch { id, contents: Hash::of(&nth.to_le_bytes()) };

@@ -12,10 +12,11 @@ use crate::error::StoreError;
 use crate::record::Hash;
 
 use super::EmbeddedStore;
+use super::bucket;
 use super::expiry::{self, Item};
 use super::group::Group;
-use super::ops::{AddTo, Count, Kind, SetTo};
-use super::tables::{BATCHES, COUNTS, GAUGES, failed};
+use super::ops::{AddToAll, BucketOf, Count, FieldBy, Kind, SetTo};
+use super::tables::{BATCHES, BUCKETS, GAUGES, failed};
 
 #[async_trait]
 impl Counters for EmbeddedStore {
@@ -45,18 +46,16 @@ impl Counters for EmbeddedStore {
     ) -> Result<BTreeMap<String, u64>, StoreError> {
         let (starts, scope, series) = (window.starts()?, scope.clone(), window.series.clone());
         self.read(move |transaction| {
-            let counts = transaction.open_table(COUNTS).map_err(failed)?;
-            let (scope, series) = (scope.as_str(), series.as_str());
+            let buckets = transaction.open_table(BUCKETS).map_err(failed)?;
             let mut totals = BTreeMap::new();
             for start in starts.iter().map(|start| start.as_millis()) {
-                let fields =
-                    (scope, series, start, "")..(scope, series, start.saturating_add(1), "");
-                for entry in counts.range(fields).map_err(failed)? {
-                    let (key, count) = entry.map_err(failed)?;
-                    let field = key.value().3;
+                let key = (scope.as_str(), series.as_str(), start);
+                let Some(row) = buckets.get(key).map_err(failed)? else { continue };
+                for field in bucket::fields(row.value()) {
+                    let (field, count) = field?;
                     match totals.get_mut(field) {
-                        None => drop(totals.insert(field.to_owned(), count.value())),
-                        Some(total) => *total = u64::saturating_add(*total, count.value()),
+                        None => drop(totals.insert(field.to_owned(), count)),
+                        Some(total) => *total = u64::saturating_add(*total, count),
                     }
                 }
             }
@@ -112,18 +111,19 @@ fn as_op(
         batch: batch.id.as_str().to_owned(),
         contents: batch.contents.0.to_vec(),
         until_ms: now.plus(remember).as_millis(),
-        adds: Vec::new(),
-        sets: Vec::new(),
+        ..Count::default()
     };
     for change in changes {
         match change {
-            Change::Add { bucket, field, by } => op.adds.push(AddTo {
-                series: bucket.series,
-                start_ms: bucket.start.as_millis(),
-                field,
-                by,
-                until_ms: now.plus(bucket.keep).as_millis(),
-            }),
+            Change::Add { buckets, fields } => {
+                let buckets = buckets.into_iter().map(|bucket| BucketOf {
+                    series: bucket.series,
+                    start_ms: bucket.start.as_millis(),
+                    until_ms: now.plus(bucket.keep).as_millis(),
+                });
+                let fields = fields.into_iter().map(|(field, by)| FieldBy { field, by });
+                op.adds.push(AddToAll { buckets: buckets.collect(), fields: fields.collect() });
+            }
             Change::Set { gauge, value, at } => {
                 op.sets.push(SetTo { gauge, at_ms: at.as_millis(), value });
             }

@@ -5,7 +5,7 @@ use vocab::Timestamp;
 
 use crate::error::StoreError;
 
-use super::tables::{BATCHES, COUNTS, DUE, HOLDERS, KEPT, REQUESTS, USED, failed};
+use super::tables::{BATCHES, BUCKETS, DUE, HOLDERS, KEPT, REQUESTS, USED, failed};
 
 /// Entries looked at in one transaction: bounds what a write pays.
 pub(super) const PURGE_MAX: usize = 500;
@@ -132,9 +132,8 @@ fn drop_contents(
             batches.remove((owner, name)).map_err(failed)?;
         }
         BUCKET => {
-            let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
-            let fields = (owner, name, start, "")..(owner, name, start.saturating_add(1), "");
-            counts.retain_in(fields, |_key, _count| false).map_err(failed)?;
+            let mut buckets = transaction.open_table(BUCKETS).map_err(failed)?;
+            buckets.remove((owner, name, start)).map_err(failed)?;
         }
         QUOTA_DAY => {
             let mut holders = transaction.open_table(HOLDERS).map_err(failed)?;

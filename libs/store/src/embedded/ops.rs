@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** carrying an operation out depends on the tables and on nothing else.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use prost::{Message, Oneof};
@@ -11,9 +12,10 @@ use vocab::Timestamp;
 
 use crate::error::StoreError;
 
+use super::bucket;
 use super::expiry::{self, Item};
 use super::group::Group;
-use super::tables::{BATCHES, COUNTS, FENCES, GAUGES, HOLDERS, REQUESTS, USED, failed};
+use super::tables::{BATCHES, BUCKETS, FENCES, GAUGES, HOLDERS, REQUESTS, USED, failed};
 
 /// Everything a group does, in order. Field numbers are in files: never change one.
 #[derive(Clone, PartialEq, Message)]
@@ -83,10 +85,40 @@ pub(super) struct Count {
     pub(super) contents: Vec<u8>,
     #[prost(int64, tag = "4")]
     pub(super) until_ms: i64,
+    /// Only in logs of older releases.
     #[prost(message, repeated, tag = "5")]
-    pub(super) adds: Vec<AddTo>,
+    pub(super) single: Vec<AddTo>,
     #[prost(message, repeated, tag = "6")]
     pub(super) sets: Vec<SetTo>,
+    #[prost(message, repeated, tag = "7")]
+    pub(super) adds: Vec<AddToAll>,
+}
+
+/// Adds the same counts to each of some buckets.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AddToAll {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) buckets: Vec<BucketOf>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) fields: Vec<FieldBy>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct BucketOf {
+    #[prost(string, tag = "1")]
+    pub(super) series: String,
+    #[prost(int64, tag = "2")]
+    pub(super) start_ms: i64,
+    #[prost(int64, tag = "3")]
+    pub(super) until_ms: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FieldBy {
+    #[prost(string, tag = "1")]
+    pub(super) field: String,
+    #[prost(uint64, tag = "2")]
+    pub(super) by: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -184,33 +216,25 @@ fn keep_answer(transaction: &WriteTransaction, answer: &Answer) -> Result<(), St
     expiry::keep(transaction, Item::Request { stream, id }, until)
 }
 
-/// Each table is opened once, each bucket kept once.
+/// Each table is opened once, each bucket written and kept once.
 fn apply(transaction: &WriteTransaction, count: &Count) -> Result<(), StoreError> {
     let (scope, batch) = (count.scope.as_str(), count.batch.as_str());
-    let mut kept = BTreeMap::new();
     if !batch.is_empty() {
         let mut batches = transaction.open_table(BATCHES).map_err(failed)?;
         batches.insert((scope, batch), thirty_two(&count.contents)?).map_err(failed)?;
         let until = Timestamp::from_millis(count.until_ms);
         expiry::keep(transaction, Item::Batch { scope, id: batch }, until)?;
     }
+    let adds = Adds::of(count);
     {
-        let mut counts = transaction.open_table(COUNTS).map_err(failed)?;
-        for add in &count.adds {
-            let key = (scope, add.series.as_str(), add.start_ms, add.field.as_str());
-            // One way down the tree for a counter that is there, as nearly all are.
-            let is_known = match counts.get_mut(key).map_err(failed)? {
-                Some(mut known) => {
-                    let total = known.value().saturating_add(add.by);
-                    known.insert(total).map_err(failed)?;
-                    true
-                }
-                None => false,
+        let mut buckets = transaction.open_table(BUCKETS).map_err(failed)?;
+        for ((series, start_ms), touched) in &adds.touched {
+            let (key, fields) = ((scope, *series, *start_ms), adds.fields(touched));
+            let row = match buckets.get(key).map_err(failed)? {
+                None => bucket::added(&[], &fields)?,
+                Some(row) => bucket::added(row.value(), &fields)?,
             };
-            if !is_known {
-                counts.insert(key, add.by).map_err(failed)?;
-            }
-            keep_bucket(&mut kept, add);
+            buckets.insert(key, row.as_slice()).map_err(failed)?;
         }
         let mut gauges = transaction.open_table(GAUGES).map_err(failed)?;
         for set in &count.sets {
@@ -222,17 +246,74 @@ fn apply(transaction: &WriteTransaction, count: &Count) -> Result<(), StoreError
             }
         }
     }
-    for ((series, start_ms), until_ms) in kept {
-        let item = Item::Bucket { scope, series, start_ms };
-        expiry::keep(transaction, item, Timestamp::from_millis(until_ms))?;
+    for ((series, start_ms), touched) in adds.touched {
+        let until = Timestamp::from_millis(touched.until_ms);
+        expiry::keep(transaction, Item::Bucket { scope, series, start_ms }, until)?;
     }
     Ok(())
 }
 
-/// Each bucket is kept once, until the latest instant that is asked for.
-fn keep_bucket<'a>(kept: &mut BTreeMap<(&'a str, i64), i64>, add: &'a AddTo) {
-    let until = kept.entry((add.series.as_str(), add.start_ms)).or_insert(add.until_ms);
-    *until = add.until_ms.max(*until);
+/// What a batch adds, by bucket.
+#[derive(Debug, Default)]
+struct Adds<'a> {
+    /// Counters, in order as a row has them.
+    sorted: Vec<Vec<(&'a str, u64)>>,
+    /// Series and start in ms to what is done there.
+    touched: BTreeMap<(&'a str, i64), Touched>,
+}
+
+#[derive(Debug, Default)]
+struct Touched {
+    until_ms: i64,
+    /// Places in `sorted`: one, but of an hour whose minutes are in the batch.
+    sorted: Vec<usize>,
+}
+
+impl<'a> Adds<'a> {
+    fn of(count: &'a Count) -> Self {
+        let mut adds = Self::default();
+        for add in &count.adds {
+            let fields = add.fields.iter().map(|add| (add.field.as_str(), add.by));
+            adds.sorted.push(in_order(fields.collect()));
+            for bucket in &add.buckets {
+                adds.touch(&bucket.series, bucket.start_ms, bucket.until_ms);
+            }
+        }
+        for add in &count.single {
+            adds.sorted.push(vec![(add.field.as_str(), add.by)]);
+            adds.touch(&add.series, add.start_ms, add.until_ms);
+        }
+        adds
+    }
+
+    fn touch(&mut self, series: &'a str, start_ms: i64, until_ms: i64) {
+        let touched = self.touched.entry((series, start_ms)).or_default();
+        touched.until_ms = touched.until_ms.max(until_ms);
+        touched.sorted.push(self.sorted.len() - 1);
+    }
+
+    fn fields(&self, touched: &Touched) -> Cow<'_, [(&'a str, u64)]> {
+        match touched.sorted.as_slice() {
+            [one] => Cow::Borrowed(&self.sorted[*one]),
+            several => {
+                let fields = several.iter().flat_map(|one| self.sorted[*one].iter().copied());
+                Cow::Owned(in_order(fields.collect()))
+            }
+        }
+    }
+}
+
+/// Each field once, as a row has them.
+fn in_order(mut fields: Vec<(&str, u64)>) -> Vec<(&str, u64)> {
+    fields.sort_unstable_by_key(|(field, _)| *field);
+    fields.dedup_by(|again, first| {
+        let same = again.0 == first.0;
+        if same {
+            first.1 = first.1.saturating_add(again.1);
+        }
+        same
+    });
+    fields
 }
 
 fn move_hold(transaction: &WriteTransaction, hold: &Hold) -> Result<(), StoreError> {
@@ -261,4 +342,46 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Kind>, StoreError> {
     let unread = |what: &str| StoreError::Corrupt(format!("a group in the log: {what}"));
     let ops = Ops::decode(bytes).map_err(|error| unread(&error.to_string()))?.ops;
     ops.into_iter().map(|op| op.kind.ok_or_else(|| unread("an unknown operation"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_of_an_older_log_adds_what_one_of_today_does() {
+        let field = |field: &str, by| FieldBy { field: field.to_owned(), by };
+        let bucket = |start_ms| BucketOf { series: "m".to_owned(), start_ms, until_ms: 9 };
+        let today = Count {
+            adds: vec![AddToAll {
+                buckets: vec![bucket(0), bucket(60)],
+                fields: vec![field("ok", 2), field("bad", 1), field("ok", 3)],
+            }],
+            ..Count::default()
+        };
+        let single = |start_ms, field: &str, by| AddTo {
+            series: "m".to_owned(),
+            start_ms,
+            field: field.to_owned(),
+            by,
+            until_ms: 9,
+        };
+        let of_each = |start_ms| {
+            [single(start_ms, "ok", 2), single(start_ms, "bad", 1), single(start_ms, "ok", 3)]
+        };
+        let older =
+            Count { single: [0, 60].into_iter().flat_map(of_each).collect(), ..Count::default() };
+        let come_to = |count: &Count| -> Vec<_> {
+            let adds = Adds::of(count);
+            let touched = adds.touched.iter();
+            let fields = |touched| {
+                let fields = adds.fields(touched);
+                fields.iter().map(|(field, by)| ((*field).to_owned(), *by)).collect::<Vec<_>>()
+            };
+            touched.map(|(place, it)| (place.1, it.until_ms, fields(it))).collect()
+        };
+        let sum = vec![("bad".to_owned(), 1), ("ok".to_owned(), 5)];
+        assert_eq!(come_to(&today), [(0, 9, sum.clone()), (60, 9, sum)]);
+        assert_eq!(come_to(&older), come_to(&today));
+    }
 }

@@ -2,9 +2,14 @@
 
 use std::io::ErrorKind;
 
-use redb::{Database, Durability, ReadableDatabase as _, TableDefinition, WriteTransaction};
+use redb::{
+    Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition,
+    WriteTransaction,
+};
 
 use crate::error::StoreError;
+
+use super::bucket;
 
 /// Stream and version to the record's bytes.
 pub(super) const RECORDS: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("records");
@@ -17,9 +22,12 @@ pub(super) const REQUESTS: TableDefinition<(&str, &str), (&[u8; 32], u64, u64)> 
 pub(super) const BATCHES: TableDefinition<(&str, &str), &[u8; 32]> =
     TableDefinition::new("batches");
 
-/// Scope, series, start in ms and field to a count.
-pub(super) const COUNTS: TableDefinition<(&str, &str, i64, &str), u64> =
-    TableDefinition::new("counts");
+/// Scope, series and start in ms to the counters of a bucket: see [`super::bucket`].
+pub(super) const BUCKETS: TableDefinition<(&str, &str, i64), &[u8]> =
+    TableDefinition::new("buckets");
+
+/// Scope, series, start in ms and field to a count: as it was kept before [`BUCKETS`].
+const COUNTS: TableDefinition<(&str, &str, i64, &str), u64> = TableDefinition::new("counts");
 
 /// Scope and gauge to the time in ms and the value.
 pub(super) const GAUGES: TableDefinition<(&str, &str), (i64, i64)> = TableDefinition::new("gauges");
@@ -52,7 +60,8 @@ pub(super) fn create(database: &Database) -> Result<(), StoreError> {
     transaction.open_table(RECORDS).map_err(failed)?;
     transaction.open_table(REQUESTS).map_err(failed)?;
     transaction.open_table(BATCHES).map_err(failed)?;
-    transaction.open_table(COUNTS).map_err(failed)?;
+    transaction.open_table(BUCKETS).map_err(failed)?;
+    gather(&transaction)?;
     transaction.open_table(GAUGES).map_err(failed)?;
     transaction.open_table(HOLDERS).map_err(failed)?;
     transaction.open_table(USED).map_err(failed)?;
@@ -60,6 +69,25 @@ pub(super) fn create(database: &Database) -> Result<(), StoreError> {
     transaction.open_table(KEPT).map_err(failed)?;
     transaction.open_table(DUE).map_err(failed)?;
     transaction.commit().map_err(failed)
+}
+
+/// Moves the counters of an older file into their buckets' rows.
+fn gather(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    {
+        let counts = transaction.open_table(COUNTS).map_err(failed)?;
+        let mut buckets = transaction.open_table(BUCKETS).map_err(failed)?;
+        for entry in counts.iter().map_err(failed)? {
+            let (key, count) = entry.map_err(failed)?;
+            let (scope, series, start_ms, field) = key.value();
+            let bucket = (scope, series, start_ms);
+            let row = match buckets.get(bucket).map_err(failed)? {
+                None => bucket::added(&[], &[(field, count.value())])?,
+                Some(row) => bucket::added(row.value(), &[(field, count.value())])?,
+            };
+            buckets.insert(bucket, row.as_slice()).map_err(failed)?;
+        }
+    }
+    transaction.delete_table(COUNTS).map(drop).map_err(failed)
 }
 
 /// Begins a write.
@@ -98,4 +126,38 @@ pub(super) fn failed(error: impl Into<redb::Error>) -> StoreError {
         return StoreError::Corrupt(io.to_string()); // What the disk gave is no database.
     }
     StoreError::Unavailable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_of_an_older_file_are_where_they_are_looked_for_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::create(dir.path().join("old.redb")).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut counts = transaction.open_table(COUNTS).unwrap();
+            for (series, start_ms, field, count) in
+                [("h", 0, "bad", 1), ("m", 0, "ok", 2), ("m", 0, "bad", 3), ("m", 60_000, "ok", 4)]
+            {
+                counts.insert(("p", series, start_ms, field), count).unwrap();
+            }
+        }
+        transaction.commit().unwrap();
+
+        create(&database).unwrap();
+        create(&database).unwrap(); // Once is enough, and again does no harm.
+
+        let buckets = database.begin_read().unwrap().open_table(BUCKETS).unwrap();
+        let read = |series, start_ms| {
+            let row = buckets.get(("p", series, start_ms)).unwrap().unwrap();
+            let fields = bucket::fields(row.value()).map(Result::unwrap);
+            fields.map(|(field, count)| (field.to_owned(), count)).collect::<Vec<_>>()
+        };
+        assert_eq!(read("h", 0), [("bad".to_owned(), 1)]);
+        assert_eq!(read("m", 0), [("bad".to_owned(), 3), ("ok".to_owned(), 2)]);
+        assert_eq!(read("m", 60_000), [("ok".to_owned(), 4)]);
+    }
 }

@@ -13,10 +13,11 @@ use crate::record::{Hash, Record, StreamName};
 use crate::transfer::{Item, Transfer};
 
 use super::EmbeddedStore;
+use super::bucket;
 use super::expiry;
 use super::group::Group;
-use super::ops::{self, AddTo, Kind, SetTo};
-use super::tables::{BATCHES, COUNTS, FENCES, GAUGES, HOLDERS, RECORDS, REQUESTS, USED, failed};
+use super::ops::{self, AddToAll, BucketOf, FieldBy, Kind, SetTo};
+use super::tables::{BATCHES, BUCKETS, FENCES, GAUGES, HOLDERS, RECORDS, REQUESTS, USED, failed};
 
 #[async_trait]
 impl Transfer for EmbeddedStore {
@@ -34,8 +35,13 @@ impl Transfer for EmbeddedStore {
     }
 
     async fn load(&self, items: Vec<Item>) -> Result<(), StoreError> {
-        let work =
-            move |group: &mut Group<'_>| items.into_iter().try_for_each(|item| put(group, item));
+        let work = move |group: &mut Group<'_>| {
+            let mut row = Row::default();
+            for item in items {
+                put(group, &mut row, item)?;
+            }
+            row.write(group)
+        };
         self.writer.write(work).await
     }
 
@@ -96,18 +102,22 @@ fn counters(transaction: &ReadTransaction, send: Send<'_>) -> Result<(), StoreEr
         let scope = Scope::new(scope).map_err(|e| wrong(&e))?;
         send(Item::Batch { scope, batch: Batch { id, contents: Hash(*contents.value()) }, until })?;
     }
-    for entry in transaction.open_table(COUNTS).map_err(failed)?.iter().map_err(failed)? {
-        let (key, count) = entry.map_err(failed)?;
-        let (scope, series, start_ms, field) = key.value();
-        let bucket = expiry::Item::Bucket { scope, series, start_ms };
-        send(Item::Count {
-            scope: Scope::new(scope).map_err(|e| wrong(&e))?,
-            series: series.to_owned(),
-            start: Timestamp::from_millis(start_ms),
-            field: field.to_owned(),
-            count: count.value(),
-            until: expiry::kept_until(transaction, bucket)?,
-        })?;
+    for entry in transaction.open_table(BUCKETS).map_err(failed)?.iter().map_err(failed)? {
+        let (key, row) = entry.map_err(failed)?;
+        let (scope, series, start_ms) = key.value();
+        let kept = expiry::Item::Bucket { scope, series, start_ms };
+        let until = expiry::kept_until(transaction, kept)?;
+        for field in bucket::fields(row.value()) {
+            let (field, count) = field?;
+            send(Item::Count {
+                scope: Scope::new(scope).map_err(|e| wrong(&e))?,
+                series: series.to_owned(),
+                start: Timestamp::from_millis(start_ms),
+                field: field.to_owned(),
+                count,
+                until,
+            })?;
+        }
     }
     for entry in transaction.open_table(GAUGES).map_err(failed)?.iter().map_err(failed)? {
         let (key, reading) = entry.map_err(failed)?;
@@ -140,7 +150,37 @@ fn rest(transaction: &ReadTransaction, send: Send<'_>) -> Result<(), StoreError>
     Ok(())
 }
 
-fn put(group: &mut Group<'_>, item: Item) -> Result<(), StoreError> {
+/// Counters of one bucket that came one after the other, as they are dumped: written once.
+#[derive(Debug, Default)]
+struct Row {
+    of: Option<(Scope, BucketOf)>,
+    fields: Vec<FieldBy>,
+}
+
+impl Row {
+    fn add(
+        &mut self,
+        group: &mut Group<'_>,
+        of: (Scope, BucketOf),
+        field: FieldBy,
+    ) -> Result<(), StoreError> {
+        if self.of.as_ref() != Some(&of) {
+            self.write(group)?;
+            self.of = Some(of);
+        }
+        self.fields.push(field);
+        Ok(())
+    }
+
+    fn write(&mut self, group: &mut Group<'_>) -> Result<(), StoreError> {
+        let Some((scope, bucket)) = self.of.take() else { return Ok(()) };
+        let fields = std::mem::take(&mut self.fields);
+        let adds = vec![AddToAll { buckets: vec![bucket], fields }];
+        group.apply(Kind::Count(ops::Count { adds, ..of_scope(&scope) }))
+    }
+}
+
+fn put(group: &mut Group<'_>, row: &mut Row, item: Item) -> Result<(), StoreError> {
     match item {
         Item::Record { stream, record } => {
             group.move_head(&stream, chain::head_at(&record));
@@ -165,8 +205,8 @@ fn put(group: &mut Group<'_>, item: Item) -> Result<(), StoreError> {
         })),
         Item::Count { scope, series, start, field, count, until } => {
             let (start_ms, until_ms) = (start.as_millis(), until.as_millis());
-            let add = AddTo { series, start_ms, field, by: count, until_ms };
-            group.apply(Kind::Count(ops::Count { adds: vec![add], ..of_scope(&scope) }))
+            let bucket = BucketOf { series, start_ms, until_ms };
+            row.add(group, (scope, bucket), FieldBy { field, by: count })
         }
         Item::Gauge { scope, gauge, reading } => {
             let set = SetTo { gauge, at_ms: reading.at.as_millis(), value: reading.value };

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use redis::Pipeline;
 use vocab::Timestamp;
 
-use crate::counters::{Added, Batch, BatchId, Change, Counters, Reading, Scope, Window};
+use crate::counters::{Added, Batch, BatchId, Bucket, Change, Counters, Reading, Scope, Window};
 use crate::error::StoreError;
 
 use super::{RedisStore, ttl_ms};
@@ -98,16 +98,9 @@ impl<'a> Changes<'a> {
         let mut folded = Self::default();
         for change in changes {
             match change {
-                Change::Add { bucket, field, by } => {
-                    let key = bucket_key(scope, &bucket.series, bucket.start);
-                    let entry = folded.buckets.entry(key).or_default();
-                    entry.keep = entry.keep.max(bucket.keep);
-                    let total = entry.fields.entry(field).or_default();
-                    *total = total.saturating_add(*by);
-                    if *total > BY_MAX {
-                        return Err(StoreError::Settings(format!(
-                            "an increase of {field} by {total}: expected at most {BY_MAX}"
-                        )));
+                Change::Add { buckets, fields } => {
+                    for bucket in buckets {
+                        folded.add(scope, bucket, fields)?;
                     }
                 }
                 Change::Set { gauge, value, at } => {
@@ -117,6 +110,27 @@ impl<'a> Changes<'a> {
             }
         }
         Ok(folded)
+    }
+
+    fn add(
+        &mut self,
+        scope: &Scope,
+        bucket: &Bucket,
+        fields: &'a [(String, u64)],
+    ) -> Result<(), StoreError> {
+        let key = bucket_key(scope, &bucket.series, bucket.start);
+        let entry = self.buckets.entry(key).or_default();
+        entry.keep = entry.keep.max(bucket.keep);
+        for (field, by) in fields {
+            let total = entry.fields.entry(field).or_default();
+            *total = total.saturating_add(*by);
+            if *total > BY_MAX {
+                return Err(StoreError::Settings(format!(
+                    "an increase of {field} by {total}: expected at most {BY_MAX}"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

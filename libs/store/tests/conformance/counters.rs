@@ -45,7 +45,7 @@ fn at_minute(minute: u32) -> Timestamp {
 
 fn add(minute: u32, field: &str, by: u64) -> Change {
     let bucket = Bucket { series: "m".to_owned(), start: at_minute(minute), keep: HOUR };
-    Change::Add { bucket, field: field.to_owned(), by }
+    Change::add(bucket, field, by)
 }
 
 fn set(gauge: &str, minute: u32, value: i64) -> Change {
@@ -165,7 +165,7 @@ async fn a_sum_covers_its_window_only(site: &Site) {
     let changes: Vec<Change> = (0..6).map(|minute| add(minute, "ok", 1 << minute)).collect();
     counters.add(&scope(), &batch("b1"), HOUR, &changes).await.unwrap();
     let other = Bucket { series: "h".to_owned(), start: at_minute(2), keep: HOUR };
-    let other = [Change::Add { bucket: other, field: "ok".to_owned(), by: 1000 }];
+    let other = [Change::add(other, "ok", 1000)];
     counters.add(&scope(), &batch("b2"), HOUR, &other).await.unwrap();
     let sum = async |from, to| counters.sum(&scope(), &window(from, to)).await.unwrap();
     assert_eq!(sum(0, 6).await, totals([("ok", 63)]));
@@ -214,7 +214,7 @@ async fn what_is_over_is_dropped(site: &Site) {
     const SOON: Duration = Duration::from_millis(20);
     let counters = site.open().await.counters;
     let bucket = Bucket { series: "m".to_owned(), start: at_minute(0), keep: SOON };
-    let short = [Change::Add { bucket, field: "ok".to_owned(), by: 1 }];
+    let short = [Change::add(bucket, "ok", 1)];
     counters.add(&scope(), &batch("b1"), SOON, &short).await.unwrap();
     site.advance(HOUR);
     eventually("the batch is forgotten", async || {

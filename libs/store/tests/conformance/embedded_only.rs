@@ -94,7 +94,7 @@ async fn a_bucket_is_kept_from_its_last_change_and_not_its_first() {
     let scope = store::Scope::new("p").unwrap();
     let start = vocab::Timestamp::EPOCH;
     let bucket = store::Bucket { series: "m".to_owned(), start, keep: HOUR };
-    let one = [store::Change::Add { bucket, field: "ok".to_owned(), by: 1 }];
+    let one = [store::Change::add(bucket, "ok", 1)];
     let window =
         store::Window { series: "m".to_owned(), from: start, to: start.plus(HOUR), width: HOUR };
     let write = async |id, changes: &[store::Change]| {

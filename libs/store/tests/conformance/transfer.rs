@@ -30,11 +30,7 @@ async fn furnish(store: &Store) {
     let scope = store::Scope::new("ingestion_v2").unwrap();
     let start = vocab::Timestamp::from_millis(1_790_000_040_000);
     let bucket = |series: &str| store::Bucket { series: series.to_owned(), start, keep: DAY };
-    let add = |series, field: &str, by| store::Change::Add {
-        bucket: bucket(series),
-        field: field.to_owned(),
-        by,
-    };
+    let add = |series, field: &str, by| store::Change::add(bucket(series), field, by);
     let gauge = store::Change::Set { gauge: "backlog".to_owned(), value: -3, at: start };
     let changes = [add("m", "ok", 5), add("m", "bad", 1), add("phase:r:1", "ok", 9), gauge];
     let id = store::BatchId::new("b1").unwrap();

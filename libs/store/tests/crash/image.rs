@@ -106,7 +106,7 @@ pub(crate) async fn try_step(store: &Store, nth: u64) -> Result<(), StoreError> 
         let bucket = Bucket { series: "m".to_owned(), start: at(), keep: DAY };
         let id = BatchId::new(&format!("batch-{nth}")).unwrap();
         let changes = [
-            Change::Add { bucket, field: format!("field-{}", nth % 7), by: nth },
+            Change::add(bucket, format!("field-{}", nth % 7), nth),
             Change::Set { gauge: "backlog".to_owned(), value: 5, at: at().plus(MINUTE) },
         ];
         let batch = Batch { id, contents: Hash::of(b"contents") };

@@ -1,11 +1,11 @@
 //! Adding up what a batch changes, before anything is written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 use gate_core::{Field, Outcome};
-use store::{Bucket, Change};
+use store::Change;
 use vocab::Timestamp;
 
 use super::{HOUR, MINUTE, Series};
@@ -96,7 +96,7 @@ impl<'a> Sums<'a> {
         minute.workspaces.add((workspace, outcome), 1);
     }
 
-    /// One change for every counter of every bucket; one more where some of it is late.
+    /// A change for every minute and kind of series; one more where some of it is late.
     pub(crate) fn into_changes(self, now: Timestamp) -> Vec<Change> {
         let oldest = self.minutes.iter().map(|one| one.minute).min();
         let oldest = oldest.map(|minute| Timestamp::from_millis(minute.saturating_mul(60_000)));
@@ -127,7 +127,7 @@ const fn letter(outcome: Outcome) -> char {
     }
 }
 
-/// From minutes to minutes, hours and the phase. Each counter is named once.
+/// From minutes to minutes, hours and the phase: a change for each minute.
 fn spread<'m, 'a: 'm, K: Eq + Hash + 'm>(
     watched: &Watched,
     series: Series,
@@ -136,31 +136,18 @@ fn spread<'m, 'a: 'm, K: Eq + Hash + 'm>(
     name: impl Fn(&K) -> String,
     changes: &mut Vec<Change>,
 ) {
-    let mut named: HashMap<&K, String, RandomState> = HashMap::default();
-    let mut buckets: BTreeMap<(u8, i64), (Bucket, Counts<&K>)> = BTreeMap::new();
     for one in minutes {
-        let at = Timestamp::from_millis(one.minute.saturating_mul(60_000));
-        let minute = || MINUTE.bucket(series.minutes(), at);
-        let hour = || HOUR.bucket(series.hours(), at);
-        for (key, count) in &of(one).0 {
-            named.entry(key).or_insert_with(|| name(key));
-            let mut add = |place, bucket: &dyn Fn() -> Bucket| {
-                let entry = buckets.entry(place).or_insert_with(|| (bucket(), Counts::default()));
-                entry.1.add(key, *count);
-            };
-            add((0, one.minute), &minute);
-            add((1, one.minute.div_euclid(60)), &hour);
-            if one.in_phase {
-                add((2, 0), &|| series.phase_bucket(watched));
-            }
+        let counts = &of(one).0;
+        if counts.is_empty() {
+            continue;
         }
-    }
-    for (bucket, counts) in buckets.into_values() {
-        let of_bucket = counts.0.into_iter().map(|(key, by)| Change::Add {
-            bucket: bucket.clone(),
-            field: named.get(key).cloned().unwrap_or_default(),
-            by,
-        });
-        changes.extend(of_bucket);
+        let at = Timestamp::from_millis(one.minute.saturating_mul(60_000));
+        let mut buckets =
+            vec![MINUTE.bucket(series.minutes(), at), HOUR.bucket(series.hours(), at)];
+        if one.in_phase {
+            buckets.push(series.phase_bucket(watched));
+        }
+        let fields = counts.iter().map(|(key, by)| (name(key), *by)).collect();
+        changes.push(Change::Add { buckets, fields });
     }
 }

@@ -99,14 +99,12 @@ async fn seed(directory: &tempfile::TempDir, uploads: u64) -> Result<(), Error> 
             *admitted.entry(if failed { "failed" } else { "succeeded" }).or_insert(0) += by;
         }
         let keep = Duration::from_secs(9 * 24 * 3_600);
-        let add = |series: &str, field: String, by| Change::Add {
-            bucket: Bucket { series: series.to_owned(), start, keep },
-            field,
-            by,
+        let add = |series: &str, fields: Vec<(String, u64)>| Change::Add {
+            buckets: vec![Bucket { series: series.to_owned(), start, keep }],
+            fields,
         };
-        let admitted = admitted.into_iter().map(|(f, by)| add("admitted:h", f.to_owned(), by));
-        let mut changes: Vec<_> =
-            counts.into_iter().map(|(field, by)| add("h", field, by)).chain(admitted).collect();
+        let admitted = admitted.into_iter().map(|(field, by)| (field.to_owned(), by)).collect();
+        let mut changes = vec![add("h", counts.into_iter().collect()), add("admitted:h", admitted)];
         let now = real_now();
         for gauge in ["reports.heard", "outcomes.newest"] {
             let (gauge, value) = (gauge.to_owned(), now.as_millis());
