@@ -86,10 +86,11 @@ impl App {
         concerned(&self.state().state, concern).is_empty()
     }
 
-    /// Records an attempt to deliver `tried`, unless somebody recorded one meanwhile.
+    /// Records an attempt to deliver all of `tried`, but those of which somebody recorded one
+    /// meanwhile.
     pub(crate) async fn attempted(
         &self,
-        tried: &Stored,
+        tried: &[Arc<Stored>],
         answer: &Answer,
         jitter: u32,
     ) -> Result<(), Fault> {
@@ -99,33 +100,22 @@ impl App {
             detail: answer.detail.clone(),
             receipt: answer.receipt.clone(),
         };
-        let name = &tried.message.name;
         let (now, real) = (self.clock.now(), real_now());
         self.execute("", |state| {
-            let Some(current) = state.message(name) else { return Ok(Vec::new()) };
-            let sent = matches!(answer.outcome, AttemptOutcome::Sent);
-            // Cancelled while it was on its way, and taken all the same: that is what happened.
-            let late = sent && current.message.state() == message::State::Cancelled;
-            if current.revision() != tried.revision() && !late {
-                return Ok(Vec::new());
-            }
-            let policy = policy(state, &tried.message);
-            let next = after_attempt(&answer.outcome, tried.tries + 1, jitter, real, policy);
-            let (next_state, due) = match next {
-                Next::Sent => (message::State::Sent, None),
-                Next::RetryAt(due) => (message::State::Pending, Some(wire_time(due))),
-                Next::Dead => (message::State::Dead, None),
-                Next::Parked => (message::State::Unknown, None),
-            };
-            let dead = next_state == message::State::Dead;
-            let fallbacks = if dead { fallbacks(state, &tried.message, now) } else { Vec::new() };
-            Ok(vec![draft(Kind::DeliveryAttempted(pb::DeliveryAttempted {
-                message: name.clone(),
-                attempt: Some(attempt.clone()),
-                state: next_state.into(),
-                next_attempt_time: due,
-                fallbacks,
-            }))])
+            let each = tried.iter().filter_map(|tried| {
+                let (next_state, due) = after(state, tried, answer, jitter, real)?;
+                let dead = next_state == message::State::Dead;
+                let fallbacks =
+                    if dead { fallbacks(state, &tried.message, now) } else { Vec::new() };
+                Some(draft(Kind::DeliveryAttempted(pb::DeliveryAttempted {
+                    message: tried.message.name.clone(),
+                    attempt: Some(attempt.clone()),
+                    state: next_state.into(),
+                    next_attempt_time: due.map(wire_time),
+                    fallbacks,
+                })))
+            });
+            Ok(each.collect())
         })
         .await
         .map(drop)
@@ -175,6 +165,31 @@ pub(crate) fn policy(state: &State, message: &pb::Message) -> Policy {
     });
     let to_clients = audience.is_some_and(|audience| audience.clients.is_some());
     Policy::of(state.channel(message), urgency_of(message), to_clients)
+}
+
+/// What becomes of a message after an attempt, and when it is tried next; `None` where somebody
+/// recorded an attempt since it was read.
+fn after(
+    state: &State,
+    tried: &Stored,
+    answer: &Answer,
+    jitter: u32,
+    now: Timestamp,
+) -> Option<(message::State, Option<Timestamp>)> {
+    let current = state.message(&tried.message.name)?;
+    let sent = matches!(answer.outcome, AttemptOutcome::Sent);
+    // Cancelled while it was on its way, and taken all the same: that is what happened.
+    let late = sent && current.message.state() == message::State::Cancelled;
+    if current.revision() != tried.revision() && !late {
+        return None;
+    }
+    let policy = policy(state, &tried.message);
+    Some(match after_attempt(&answer.outcome, tried.tries + 1, jitter, now, policy) {
+        Next::Sent => (message::State::Sent, None),
+        Next::RetryAt(due) => (message::State::Pending, Some(due)),
+        Next::Dead => (message::State::Dead, None),
+        Next::Parked => (message::State::Unknown, None),
+    })
 }
 
 /// What stands in for a message that its channel refused for good: one for each destination in the

@@ -4,11 +4,13 @@
 //! a crash between the first and the last nobody knows: it is sent again and labelled so, or waits for
 //! a person, as the policy of its channel says.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use comms_core::AttemptOutcome;
+use comms_core::{AttemptOutcome, Text, digest};
+use contracts::comms as pb;
 use plan::OnUnknown;
 use service_kit::clock::real_now;
 use service_kit::journaled::store_failed;
@@ -35,10 +37,10 @@ const RESTART_DELAY: Duration = Duration::from_secs(5); // After a worker panick
 /// Of an attempt of which nobody recorded how it went.
 const MAYBE: &str = "may have been sent before";
 
-/// A message that is to be sent, with what that takes.
+/// A message that is to be sent, or several that are told as one, with what that takes.
 #[derive(Debug)]
 struct Ready {
-    stored: Arc<Stored>,
+    stored: Vec<Arc<Stored>>,
     first_receipt: Option<String>,
     on_unknown: OnUnknown,
 }
@@ -146,15 +148,25 @@ impl Deliveries {
         let snapshot = self.app.newest_state().await?;
         let now = real_now();
         let deliverable = snapshot.state.deliverable(channel);
-        let due = deliverable.into_iter().filter(|one| one.due() <= Some(now));
-        let batch: Vec<_> = due.take(BATCH).map(|one| ready(&snapshot.state, one)).collect();
+        let mut batch: Vec<Ready> = Vec::new();
+        for one in deliverable.into_iter().filter(|one| one.due() <= Some(now)) {
+            let known = batch.iter().any(|ready| ready.has(&one.message.name));
+            if batch.len() < BATCH && !known {
+                batch.push(ready(&snapshot.state, one, now));
+            }
+        }
         let pace = batch.first().and_then(|one| pace(&snapshot.state, one, batch.len()));
         drop(snapshot);
         let ours = self.begin(&batch).await?;
-        let (all, mut batch) = (batch.len(), batch);
-        batch.retain(|one| one.parked() || ours.contains(&one.stored.message.name));
-        if batch.len() < all {
-            tracing::warn!(channel, "another replica delivers some of this: it is left to it");
+        let mut left = 0;
+        for ready in batch.iter_mut().filter(|one| !one.parked()) {
+            let all = ready.stored.len();
+            ready.stored.retain(|one| ours.contains(&one.message.name));
+            left += all - ready.stored.len();
+        }
+        batch.retain(|one| !one.stored.is_empty());
+        if left > 0 {
+            tracing::warn!(channel, left, "another replica delivers this: it is left to it");
         }
         let rest_until = tokio::select! {
             rest_until = self.deliver_all(batch) => rest_until,
@@ -167,8 +179,8 @@ impl Deliveries {
 
     /// Records what is about to be sent, before any of it is; returns what may be.
     async fn begin(&self, batch: &[Ready]) -> Result<BTreeSet<String>, Status> {
-        let sent: Vec<_> =
-            batch.iter().filter(|one| !one.parked()).map(|one| Arc::clone(&one.stored)).collect();
+        let sent = batch.iter().filter(|one| !one.parked()).flat_map(|one| one.stored.iter());
+        let sent: Vec<_> = sent.map(Arc::clone).collect();
         if sent.is_empty() {
             return Ok(BTreeSet::new());
         }
@@ -192,9 +204,11 @@ impl Deliveries {
     async fn deliver_all(self: &Arc<Self>, batch: Vec<Ready>) -> Timestamp {
         let mut deliveries = JoinSet::new();
         for ready in batch {
-            let (name, channel) = (&ready.stored.message.name, &ready.stored.message.channel);
-            let span = tracing::info_span!("deliver", name, channel);
-            continue_trace(&span, &ready.stored.traceparent);
+            let Some(first) = ready.stored.first() else { continue };
+            let (name, channel) = (&first.message.name, &first.message.channel);
+            let messages = ready.stored.len();
+            let span = tracing::info_span!("deliver", name, channel, messages);
+            continue_trace(&span, &first.traceparent);
             deliveries.spawn(Arc::clone(self).deliver(ready).instrument(span));
         }
         deliveries.join_all().await.into_iter().max().unwrap_or(Timestamp::EPOCH)
@@ -203,6 +217,7 @@ impl Deliveries {
     async fn deliver(self: Arc<Self>, ready: Ready) -> Timestamp {
         let parked = ready.parked();
         let Ready { stored, first_receipt, .. } = ready;
+        let Some(first) = stored.first().map(Arc::clone) else { return Timestamp::EPOCH };
         if parked {
             tracing::error!("it ended while this was being sent: on the dead-letter list");
             self.record(stored, Answer::unknown(MAYBE)).await;
@@ -210,14 +225,17 @@ impl Deliveries {
         }
         #[cfg(feature = "seeded-bugs")]
         if store::seeded::is_active(store::seeded::MARK_BEFORE_SEND) {
-            self.record(Arc::clone(&stored), Answer::new(AttemptOutcome::Sent, "ok")).await;
+            self.record(stored.clone(), Answer::new(AttemptOutcome::Sent, "ok")).await;
         }
         let first_receipt = first_receipt.as_deref();
-        let (message, kind, begun) = (&stored.message, stored.kind, stored.begun);
-        let outbound = Outbound { message, kind, first_receipt, begun };
+        let (message, kind, begun) = (as_one(&first.message, &stored), first.kind, first.begun);
+        let outbound = Outbound { message: &message, kind, first_receipt, begun };
         let sending = tokio::time::timeout(ATTEMPT_TIMEOUT, self.channels.send(outbound));
         let answer = sending.await.unwrap_or_else(|_e| Answer::unknown("no answer within 15 s"));
-        let answer = if stored.begun { labelled(answer) } else { answer };
+        let mut answer = if begun { labelled(answer) } else { answer };
+        if stored.len() > 1 {
+            answer.detail = format!("in a digest of {}; {}", stored.len(), answer.detail);
+        }
         let asked = match &answer.outcome {
             AttemptOutcome::Transient { retry_after } => retry_after.unwrap_or_default(),
             AttemptOutcome::Sent | AttemptOutcome::Permanent | AttemptOutcome::Unknown => {
@@ -240,11 +258,10 @@ impl Deliveries {
     }
 
     /// Records an attempt, and does not give up: a message not recorded as sent is sent again.
-    async fn record(&self, stored: Arc<Stored>, answer: Answer) {
+    async fn record(&self, stored: Vec<Arc<Stored>>, answer: Answer) {
         let mut shutdown = self.app.shutdown.clone();
         loop {
-            let (app, stored, answer) =
-                (Arc::clone(&self.app), Arc::clone(&stored), answer.clone());
+            let (app, stored, answer) = (Arc::clone(&self.app), stored.clone(), answer.clone());
             let recording = async move { Ok(app.attempted(&stored, &answer, jitter()).await?) };
             let Err(status) = uncancelled(recording).await else { return };
             tracing::warn!(why = status.message(), "cannot record an attempt: trying again");
@@ -259,21 +276,43 @@ impl Deliveries {
 impl Ready {
     /// Not sent: it may have been before, and its channel's policy is not to tell twice.
     fn parked(&self) -> bool {
-        self.stored.begun && self.on_unknown == OnUnknown::Park
+        let begun = self.stored.first().is_some_and(|first| first.begun);
+        begun && self.on_unknown == OnUnknown::Park
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.stored.iter().any(|one| one.message.name == name)
     }
 }
 
-fn ready(state: &State, stored: &Arc<Stored>) -> Ready {
+fn ready(state: &State, stored: &Arc<Stored>, now: Timestamp) -> Ready {
     Ready {
-        stored: Arc::clone(stored),
+        stored: state.together_with(stored, now),
         first_receipt: state.first_receipt(&stored.message).map(str::to_owned),
         on_unknown: policy(state, &stored.message).on_unknown,
     }
 }
 
+/// Several messages as one: the first, with the texts of all.
+fn as_one<'m>(first: &'m pb::Message, stored: &[Arc<Stored>]) -> Cow<'m, pb::Message> {
+    if stored.len() < 2 {
+        return Cow::Borrowed(first);
+    }
+    let texts: Vec<_> = stored
+        .iter()
+        .map(|one| Text {
+            subject: one.message.subject.clone(),
+            body: one.message.body.clone(),
+            html_body: one.message.html_body.clone(),
+        })
+        .collect();
+    let Text { subject, body, html_body } = digest(&texts);
+    Cow::Owned(pb::Message { subject, body, html_body, ..first.clone() })
+}
+
 /// How long a batch uses up of what a channel takes in a minute.
 fn pace(state: &State, ready: &Ready, messages: usize) -> Option<Duration> {
-    let rate = state.channel(&ready.stored.message)?.rate_per_minute?;
+    let rate = state.channel(&ready.stored.first()?.message)?.rate_per_minute?;
     let messages = u32::try_from(messages).unwrap_or(u32::MAX);
     Some(Duration::from_secs(60).saturating_mul(messages) / rate.max(1))
 }

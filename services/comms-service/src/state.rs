@@ -1,6 +1,7 @@
 //! Messages, communications, cursors and plans as a fold of the journal.
 
 pub(crate) mod communications;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -84,11 +84,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (app, read) = with_one_pending(directory.path()).await;
         let sent = Answer::new(AttemptOutcome::Sent, "250 ok");
-        app.attempted(&read, &sent, 0).await.unwrap();
+        app.attempted(&[Arc::clone(&read)], &sent, 0).await.unwrap();
         let before = app.state().version;
         assert!(app.begin(&[Arc::clone(&read)]).await.unwrap().is_empty());
         // And records nothing, whatever it believes to have done.
-        app.attempted(&read, &Answer::permanent("no such mailbox"), 0).await.unwrap();
+        app.attempted(&[read], &Answer::permanent("no such mailbox"), 0).await.unwrap();
         let after = app.state();
         assert_eq!(after.version, before);
         assert_eq!(after.state.message(NAME).unwrap().message.state(), message::State::Sent);

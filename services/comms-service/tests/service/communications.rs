@@ -342,3 +342,44 @@ async fn a_communication_whose_audience_has_no_address_is_incomplete_and_says_so
     let incomplete = running.comes_to("ga-declaration", Told::Incomplete).await;
     assert!(incomplete.detail.contains("nobody in the audience"), "{incomplete:?}");
 }
+
+#[tokio::test]
+async fn what_can_wait_is_told_together_and_each_of_it_is_on_record() {
+    let site = Site::new().await;
+    let plan = plan::SHIPPED
+        .replace("digest_every: 30m", "digest_every: 6s")
+        .replace(r#"  quiet_hours: { utc_offset: "+00:00", from: "22:00", to: "06:00" }"#, "  #");
+    *site.fakes.plan.lock().unwrap() = plan;
+    let running = site.start().await;
+    site.create_rollout();
+    site.enter_phase("P4");
+    running.comes_to("phase-start", Told::Complete).await;
+    let mails_before = site.mail.messages().len();
+    for number in 0..3 {
+        let request = pb::SendCommunicationRequest {
+            rollout: ROLLOUT.to_owned(),
+            event: "review-reminder-ga".to_owned(),
+            reason: format!("reminder {number}"),
+            ..pb::SendCommunicationRequest::default()
+        };
+        running.client.clone().send_communication(as_lead(request)).await.unwrap();
+    }
+
+    let sent = eventually("they are sent", async || {
+        let all = running.list(State::Sent).await;
+        let reminders: Vec<_> =
+            all.into_iter().filter(|one| one.event == "review-reminder-ga").collect();
+        (reminders.len() == 4).then_some(reminders)
+    })
+    .await;
+
+    // Three by hand and one by the clock, which may lie on both sides of a multiple of six seconds.
+    let mails: Vec<_> = site.mail.messages().split_off(mails_before);
+    assert!(mails.len() < 4, "each came by itself: {mails:?}");
+    let together = mails
+        .iter()
+        .find(|mail| mail.header("Subject").is_some_and(|it| it.contains(" updates: ")));
+    assert!(together.is_some(), "{mails:?}");
+    let in_digest = sent.iter().filter(|one| one.attempts[0].detail.starts_with("in a digest of "));
+    assert!(in_digest.count() >= 2, "{sent:?}");
+}
