@@ -16,6 +16,7 @@ use killswitch_core::{Policy, Scope, Target};
 use tokio::sync::watch;
 use vocab::Invalid;
 
+use crate::clock::elapsed;
 use crate::endpoint;
 use held::Held;
 use reading::Reading;
@@ -95,7 +96,12 @@ impl KillWatch {
     /// engaged and the permission is good; takes no lock and allocates nothing in any case.
     #[must_use]
     pub fn is_killed(&self, target: Target<'_>) -> bool {
-        self.reading.is_killed(target)
+        self.reading.is_killed(target, elapsed())
+    }
+
+    /// As [`is_killed`](Self::is_killed), for who has looked at the clock already.
+    pub(crate) fn is_killed_at(&self, target: Target<'_>, now: Duration) -> bool {
+        self.reading.is_killed(target, now)
     }
 
     /// Whether the target is stopped, and the epoch of the state that says so.

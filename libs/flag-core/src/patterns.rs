@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
 use vocab::{Parts, Pattern};
 
 use crate::limits::{GLOBS_MAX, LISTED_MAX};
@@ -12,7 +13,7 @@ use crate::problem::{Problem, at_most};
 #[derive(Debug, Clone, Default)]
 pub struct Patterns {
     listed: Vec<Pattern>,
-    exact: HashSet<Box<str>>,
+    exact: Texts,
     any: bool,
     prefixes: ByLength,
     suffixes: ByLength,
@@ -20,7 +21,10 @@ pub struct Patterns {
 }
 
 /// Texts of equal length together.
-type ByLength = Vec<(usize, HashSet<Box<str>>)>;
+type ByLength = Vec<(usize, Texts)>;
+
+/// Whoever asks cannot choose what is in it, so that a fast hash is safe.
+type Texts = HashSet<Box<str>, RandomState>;
 
 impl PartialEq for Patterns {
     fn eq(&self, other: &Self) -> bool {
@@ -89,7 +93,7 @@ fn insert(texts: &mut ByLength, text: &str) {
         Some((_, same)) => {
             same.insert(text.into());
         }
-        None => texts.push((text.len(), HashSet::from([text.into()]))),
+        None => texts.push((text.len(), Texts::from_iter([text.into()]))),
     }
 }
 

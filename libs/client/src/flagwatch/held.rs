@@ -8,6 +8,7 @@ use contracts::flag as pb;
 use contracts::flag::watch_ruleset_response::Update;
 use flag_core::Flag;
 use flag_core::limits::{FLAGS_MAX, RULESET_BYTES_MAX};
+use foldhash::fast::RandomState;
 use prost::Message as _;
 
 /// A snapshot of more bytes than this is none: twice what definitions may take.
@@ -29,14 +30,14 @@ pub(super) struct Entry {
 pub(super) struct Rules {
     pub(super) history: String,
     pub(super) revision: u64,
-    flags: HashMap<Arc<str>, Arc<Entry>>, // Copied for every change: both are shared.
+    flags: HashMap<Arc<str>, Arc<Entry>, RandomState>, // Copied for every change: both are shared.
 }
 
 impl Rules {
     /// Reads a snapshot. A flag that cannot be read keeps its good definition in `before`.
     pub(super) fn read(snapshot: pb::RulesetSnapshot, before: Option<&Self>) -> Self {
         let (history, revision) = (snapshot.history, unsigned(snapshot.revision));
-        let mut rules = Self { history, revision, flags: HashMap::new() };
+        let mut rules = Self { history, revision, flags: HashMap::default() };
         for wire in snapshot.flags {
             rules.put(wire, before);
         }

@@ -11,7 +11,7 @@ use vocab::Timestamp;
 use super::answer::{EvaluationError, Seen, Source};
 use super::context::Context;
 use super::held::{Entry, Held, Rules};
-use crate::clock::{Now, Stopwatch};
+use crate::clock::{Now, elapsed};
 use crate::killwatch::KillWatch;
 
 /// What is known, and since when it is.
@@ -47,7 +47,6 @@ pub(super) struct Step<T> {
 
 /// What is known, shared with whoever asks.
 pub(super) struct Reading {
-    clock: Stopwatch,
     now: Now,
     kills: Arc<KillWatch>,
     stale_after: Duration,
@@ -61,12 +60,7 @@ impl Reading {
         stale_after: Duration,
         now: Now,
     ) -> Self {
-        let (clock, known) = (Stopwatch::start(), ArcSwap::from_pointee(known));
-        Self { clock, now, kills, stale_after, known }
-    }
-
-    pub(super) fn now(&self) -> Duration {
-        self.clock.elapsed()
+        Self { now, kills, stale_after, known: ArcSwap::from_pointee(known) }
     }
 
     /// Replaces what is known. For one writer.
@@ -75,11 +69,11 @@ impl Reading {
     }
 
     pub(super) fn staleness(&self) -> Option<Duration> {
-        self.known.load().staleness(self.now())
+        self.known.load().staleness(elapsed())
     }
 
     pub(super) fn is_stale(&self) -> bool {
-        self.known.load().is_stale(self.now(), self.stale_after)
+        self.known.load().is_stale(elapsed(), self.stale_after)
     }
 
     /// The revision held, and how many flags; `None` where none are.
@@ -95,7 +89,7 @@ impl Reading {
         context: &Context,
         read: impl FnOnce(&Seen<'_>) -> Result<T, EvaluationError>,
     ) -> Step<T> {
-        let (known, now) = (self.known.load(), self.now());
+        let (known, now) = (self.known.load(), elapsed());
         let stale = known.is_stale(now, self.stale_after);
         let Some(rules) = &known.rules else {
             return Step { answer: Err(EvaluationError::NotReady(String::new())), ask: true };
@@ -109,7 +103,7 @@ impl Reading {
             }
             Some(Entry { good: Some(flag), unread, revision }) => {
                 let outdated = unread.is_some();
-                let answer = self.evaluate(flag, context).and_then(|found| {
+                let answer = self.evaluate(flag, context, now).and_then(|found| {
                     read(&Seen {
                         enabled: found.enabled,
                         variant: found.variant.map(|one| (&*one.name, &one.value)),
@@ -129,6 +123,7 @@ impl Reading {
         &self,
         flag: &'f Flag,
         context: &Context,
+        at: Duration,
     ) -> Result<flag_core::Evaluation<'f>, EvaluationError> {
         let workspace = context.targeting_key();
         let (pipeline, phase) = (&flag.pipeline, flag.phase.as_ref());
@@ -139,7 +134,7 @@ impl Reading {
         let question = Question {
             key: Some(workspace.as_str()),
             facts: context.attributes(),
-            killed: self.kills.is_killed(Target { pipeline, phase, workspace }),
+            killed: self.kills.is_killed_at(Target { pipeline, phase, workspace }, at),
             now,
         };
         let found = flag_core::evaluate(flag, &question);

@@ -15,6 +15,7 @@ use super::held::{Held, Rules, Taken};
 use super::reading::Known;
 use super::ruleset_file;
 use crate::backoff::{Backoff, draw};
+use crate::clock::elapsed;
 use crate::saver::{Saver, Saving};
 
 const OPENING_MAX: Duration = Duration::from_secs(5); // Until a stream is open.
@@ -91,7 +92,7 @@ impl Listener {
     }
 
     fn take(&mut self, update: Update) -> Result<Taken, Status> {
-        let now = self.watch.reading.now();
+        let now = elapsed();
         let taken = self.held.take(update, now);
         let taken = taken.map_err(|broken| Status::data_loss(broken.to_string()))?;
         match taken {

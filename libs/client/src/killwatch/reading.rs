@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use killswitch_core::{Policy, Scope, Target, View};
 
 use super::lease::Trust;
-use crate::clock::Stopwatch;
+use crate::clock::elapsed;
 
 /// What is known, and for how long it is trusted.
 #[derive(Debug)]
@@ -42,22 +42,13 @@ impl Known {
 /// looked at through one pointer that is never locked.
 #[derive(Debug)]
 pub(super) struct Reading {
-    clock: Stopwatch,
     open_until_ns: AtomicU64,
     known: ArcSwap<Known>,
 }
 
 impl Reading {
     pub(super) fn new(known: Known) -> Self {
-        Self {
-            clock: Stopwatch::start(),
-            open_until_ns: AtomicU64::new(0),
-            known: ArcSwap::from_pointee(known),
-        }
-    }
-
-    pub(super) fn now(&self) -> Duration {
-        self.clock.elapsed()
+        Self { open_until_ns: AtomicU64::new(0), known: ArcSwap::from_pointee(known) }
     }
 
     /// Replaces what is known. For one writer.
@@ -69,8 +60,8 @@ impl Reading {
         self.open_until_ns.store(open_until, Ordering::Release);
     }
 
-    pub(super) fn is_killed(&self, target: Target<'_>) -> bool {
-        let now = self.clock.elapsed();
+    /// At a time that [`elapsed`] told just now.
+    pub(super) fn is_killed(&self, target: Target<'_>, now: Duration) -> bool {
         if nanoseconds(now) < self.open_until_ns.load(Ordering::Acquire) {
             return false;
         }
@@ -80,23 +71,23 @@ impl Reading {
     /// As [`Reading::is_killed`], and the epoch of the state that says so.
     pub(super) fn answer(&self, target: Target<'_>) -> (bool, u64) {
         let known = self.known.load();
-        (known.is_killed(target, self.clock.elapsed()), known.view.epoch())
+        (known.is_killed(target, elapsed()), known.view.epoch())
     }
 
     /// Which scopes somebody may be stopped by; `None` where everybody is, for want of a permission.
     pub(super) fn scopes(&self) -> Option<Vec<Scope>> {
-        let (known, now) = (self.known.load(), self.clock.elapsed());
+        let (known, now) = (self.known.load(), elapsed());
         let policy = Policy { stale_after: known.trust.good_for, fail_closed: true };
         let silent = known.view.is_stale(policy, now);
         (!silent).then(|| known.view.scopes(now).cloned().collect())
     }
 
     pub(super) fn covers_without_phase(&self, target: Target<'_>) -> bool {
-        self.known.load().view.stops_for_certain(target, self.clock.elapsed())
+        self.known.load().view.stops_for_certain(target, elapsed())
     }
 
     pub(super) fn is_stale(&self) -> bool {
-        self.known.load().is_stale(self.clock.elapsed())
+        self.known.load().is_stale(elapsed())
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -127,7 +118,7 @@ mod tests {
         let pipeline = PipelineId::new("ingestion_v2").unwrap();
         let workspace = WorkspaceId::new("ws-1").unwrap();
         let target = Target { pipeline: &pipeline, phase: None, workspace: &workspace };
-        let killed = reading.is_killed(target);
+        let killed = reading.is_killed(target, elapsed());
         assert_eq!(reading.answer(target), (killed, reading.epoch()), "both say the same");
         killed
     }

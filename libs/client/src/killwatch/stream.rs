@@ -18,6 +18,7 @@ use super::held::Held;
 use super::lease::Renewals;
 use super::{KillWatch, WatchOptions};
 use crate::backoff::{Backoff, draw};
+use crate::clock::elapsed;
 
 const OUTGOING_MAX: usize = 16; // A service that reads nothing any more is found out here, too.
 const OPENING_MAX: Duration = Duration::from_secs(5); // Until a stream is open.
@@ -94,7 +95,7 @@ impl Listener {
                     }
                 }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {
-                    let sequence = open.renewals.send(self.watch.reading.now());
+                    let sequence = open.renewals.send(elapsed());
                     let sequence = sequence.ok_or_else(|| {
                         Status::deadline_exceeded("a renewal was not answered")
                     })?;
@@ -119,7 +120,7 @@ impl Listener {
     fn until_renewal(&self, open: &Open) -> Option<Duration> {
         let interval = self.held.trust().interval();
         let due = open.renewals.due(interval, open.heartbeat.unwrap_or_default())?;
-        Some(due.saturating_sub(self.watch.reading.now()))
+        Some(due.saturating_sub(elapsed()))
     }
 
     fn take(
@@ -132,7 +133,7 @@ impl Listener {
         open.silent_at = Instant::now() + self.silence(open.heartbeat);
         // A message without a state says nothing: it is not "nothing is engaged".
         let Some(state) = &response.state else { return Ok(()) };
-        let now = self.watch.reading.now();
+        let now = elapsed();
         let contact = open.renewals.heard(response, now);
         let epoch = self.held.take(state, response.policy.as_ref(), contact, now);
         self.watch.reading.publish(self.held.known());
