@@ -5,6 +5,7 @@ mod broadcast;
 mod echo;
 mod fan_out;
 mod load;
+mod local;
 mod serving;
 mod unary;
 
@@ -12,5 +13,6 @@ pub(crate) use admit::beside_a_bare_evalsha;
 pub(crate) use broadcast::serve as serve_broadcast;
 pub(crate) use echo::serve as serve_echo;
 pub(crate) use fan_out::beside_a_bare_broadcast;
+pub(crate) use local::beside_a_short_list;
 pub(crate) use serving::serve;
 pub(crate) use unary::beside_a_bare_echo;

@@ -1,6 +1,6 @@
 //! What our services cost beside the least that could be done, in one run:
 //! `cargo run --release -p softlaunch-bench -- kill [fan-out [WATCHERS]|engage|reading]`, or
-//! `flag [unary|admit|fan-out [WATCHERS]]`, or `gate [ingest|evaluate|sketch]`, or
+//! `flag [unary|local|admit|fan-out [WATCHERS]]`, or `gate [ingest|evaluate|sketch]`, or
 //! `comms`, or `rollout [decide|rehearse|thousand]`.
 //!
 //! The machine is shared and noisy, so only ratios count: a measurement and its baseline take
@@ -59,10 +59,12 @@ async fn main() -> Result<ExitCode, Error> {
         ["gate", "evaluate"] => gate::beside_a_thousand_outcomes().await?,
         ["flag"] => {
             flag::beside_a_bare_echo().await?;
+            flag::beside_a_short_list().await?;
             flag::beside_a_bare_evalsha().await?;
             flag::beside_a_bare_broadcast(10_000).await?;
         }
         ["flag", "unary"] => flag::beside_a_bare_echo().await?,
+        ["flag", "local"] => flag::beside_a_short_list().await?,
         ["flag", "admit"] => flag::beside_a_bare_evalsha().await?,
         ["flag", "fan-out"] => flag::beside_a_bare_broadcast(10_000).await?,
         ["flag", "fan-out", watchers] => flag::beside_a_bare_broadcast(watchers.parse()?).await?,
@@ -84,8 +86,8 @@ async fn main() -> Result<ExitCode, Error> {
         ["serve", "broadcast"] => flag::serve_broadcast().await?,
         _ => {
             println!(
-                "usage: softlaunch-bench flag [unary|admit|fan-out [WATCHERS]] | kill [fan-out \
-                 [WATCHERS]|engage|reading] | gate [ingest|evaluate|sketch] | comms | rollout \
+                "usage: softlaunch-bench flag [unary|local|admit|fan-out [WATCHERS]] | kill \
+                 [fan-out [WATCHERS]|engage|reading] | gate [ingest|evaluate|sketch] | comms | rollout \
                  [decide|rehearse|thousand]"
             );
             return Ok(ExitCode::from(EXIT_USAGE));

@@ -14,10 +14,13 @@ pub(crate) struct Server {
     child: Child,
     /// Where it serves, e.g. `http://127.0.0.1:40000`.
     pub(crate) address: String,
+    /// Where the service beside it does, if there is one.
+    pub(crate) beside: Option<String>,
 }
 
 impl Server {
-    /// Starts `softlaunch-bench serve ARGUMENTS`, which prints its address.
+    /// Starts `softlaunch-bench serve ARGUMENTS`, which prints its address, and behind
+    /// it that of the service beside it.
     pub(crate) async fn start(arguments: &[&str]) -> Result<Self, Error> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
@@ -27,8 +30,11 @@ impl Server {
             .kill_on_drop(true)
             .spawn()?;
         let output = child.stdout.take().ok_or("a server without an output")?;
-        let address = BufReader::new(output).lines().next_line().await?;
-        Ok(Self { child, address: address.ok_or("a server ended at once")? })
+        let printed = BufReader::new(output).lines().next_line().await?;
+        let printed = printed.ok_or("a server ended at once")?;
+        let mut addresses = printed.split_whitespace().map(str::to_owned);
+        let address = addresses.next().ok_or("a server without an address")?;
+        Ok(Self { child, address, beside: addresses.next() })
     }
 
     /// Processor time it has taken so far.

@@ -34,7 +34,7 @@ pub(crate) async fn serve(location: &str) -> Result<(), Error> {
         settings::defaults(flag_service::Settings::DEFAULTS)?;
     settings.peers.killswitch = format!("http://{}", kills.local_addr()?);
     settings.evaluation.heartbeat = "60s".to_owned();
-    println!("http://{}", listener.local_addr()?);
+    println!("http://{} {}", listener.local_addr()?, settings.peers.killswitch);
     let of_kills = settings::defaults(killswitch_service::Settings::DEFAULTS)?;
     tokio::try_join!(
         killswitch_service::serve(of_kills, on(), kills, end.clone()),
