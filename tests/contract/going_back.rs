@@ -1,19 +1,21 @@
 //! Rollbacks, and the papers of a rollout, over real sockets: every command in the wrong state.
 
+use contracts::comms as comms_pb;
+use contracts::flag as flag_pb;
 use contracts::gate as gate_pb;
 use contracts::gate::incident;
 use contracts::gate::signal::Kind;
 use contracts::rollout as pb;
 use contracts::rollout::matrix_row::Advice;
 use contracts::rollout::rollout::State;
-use softlaunch_tests::{House, ask};
+use softlaunch_tests::{CLIENT, House, ask};
 use test_kit::eventually;
 use tonic::Code;
 
 use crate::refusal::{refused, refused_field};
 use crate::story::{
-    ADA, BOB, EVE, PIA, PLAN, PLAN_VERSION, ROLLOUT, SAM, created, rollout, signal, signals,
-    started,
+    ADA, BOB, EVE, PIA, PLAN, PLAN_VERSION, ROLLOUT, SAM, created, outcome, outcomes, rollout,
+    signal, signals, started,
 };
 
 const fn held(reason: &str) -> (Code, &str) {
@@ -330,4 +332,37 @@ async fn an_incident_pauses_its_rollout_until_it_is_resolved() {
     .await;
     let resumed = house.rollouts().resume_rollout(ask(ADA, resume(over.etag))).await.unwrap();
     assert_eq!(resumed.get_ref().state(), State::Running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_is_told_the_clients_it_touches_by_the_flag_that_had_them_on() {
+    // Given a phase with uploads of one client, whom only the directory beside the plan knows
+    let house = House::start().await;
+    started(&house).await;
+    let uploads = outcomes("batch", vec![outcome(&house, "u-1"), outcome(&house, "u-2")]);
+    house.signals().report_outcomes(ask(BOB, uploads)).await.unwrap();
+    let name = "flags/ingestion_v2_enabled".to_owned();
+    let get = || flag_pb::GetFlagRequest { name: name.clone() };
+    let in_force = eventually("the phase has set the flag", async || {
+        house.flags().get_flag(ask(ADA, get())).await.ok().map(|flag| flag.into_inner().revision)
+    })
+    .await;
+
+    // When it is rolled back, which makes a new revision of the flag
+    house.rollouts().roll_back_rollout(ask(SAM, roll_back("uploads vanish"))).await.unwrap();
+
+    // Then that client is told, and the message says whom it is about and by which revision
+    let told = eventually("the notice is delivered", async || {
+        let request = comms_pb::ListMessagesRequest { page_size: 1_000, ..Default::default() };
+        let all = house.comms().list_messages(request).await.unwrap().into_inner().messages;
+        let mut notices =
+            all.into_iter().filter(|one| one.event == "rollback-notice" && one.channel == "mail");
+        notices.find(|one| one.state() == comms_pb::message::State::Sent)
+    })
+    .await;
+    assert_eq!(told.destination, CLIENT);
+    assert_eq!(told.workspaces, ["internal-test-workspace"]);
+    assert_eq!(told.flag_revision, in_force);
+    let mails = house.outlets.as_ref().unwrap().mail.messages();
+    assert_eq!(mails.iter().filter(|mail| mail.to == [CLIENT]).count(), 1);
 }

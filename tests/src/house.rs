@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +54,12 @@ pub struct Outlets {
     pub mail: Mail,
     /// Stands in for Slack.
     pub slack: Slack,
+    /// Contacts that are in no plan.
+    pub contacts: PathBuf,
 }
+
+/// A client that the plan does not know: the one of `internal-test-workspace`.
+pub const CLIENT: &str = "ops@acme.example";
 
 /// All five services, serving. They end with it.
 #[derive(Debug)]
@@ -108,7 +114,13 @@ impl House {
         let outlets = Outlets {
             mail: Mail::start().await.expect("a port is free"),
             slack: Slack::start().await.expect("a port is free"),
+            contacts: dir.path().join("contacts.yaml"),
         };
+        let contacts = format!(
+            "contacts:\n  - {{ id: acme, addresses: [{CLIENT}], workspaces: \
+             [internal-test-workspace] }}\n"
+        );
+        std::fs::write(&outlets.contacts, contacts).expect("the temporary directory is writable");
         Self { _dir: Some(dir), ..Self::over(&location, clock, Some(outlets)).await }
     }
 
@@ -148,7 +160,8 @@ impl House {
     /// Mail and Slack go to what stands in for them, where there is that.
     fn comms_settings(&self) -> comms_service::Settings {
         let mut settings: comms_service::Settings = defaults();
-        let Some(Outlets { mail, slack }) = &self.outlets else { return settings };
+        let Some(Outlets { mail, slack, contacts }) = &self.outlets else { return settings };
+        settings.contacts.file = contacts.display().to_string();
         let address = mail.address();
         settings.smtp.host = address.ip().to_string();
         settings.smtp.port = address.port();
@@ -188,6 +201,7 @@ impl House {
                     settings.peers.rollout = rollout;
                     settings.peers.killswitch = killswitch;
                     settings.peers.flag = flag;
+                    settings.peers.gate = gate;
                     let on = service_kit::bootstrap::Dependencies { store, clock };
                     comms_service::serve(settings, on, listener, end).await
                 }

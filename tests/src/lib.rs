@@ -12,7 +12,7 @@ mod revisions;
 
 pub use blueprint::{Blueprint, Locked, Tree};
 pub use history::{Action, Begun, Call, Fault, History, Outcome, Recorder};
-pub use house::{House, Journals, Outlets, Person, ask};
+pub use house::{CLIENT, House, Journals, Outlets, Person, ask};
 pub use linearizable::{Model, Timed, explain};
 pub use raw::{RawAnswer, frame, raw_call};
 pub use revisions::check_register;

@@ -12,7 +12,7 @@ use vocab::{FlagKey, PipelineId, Role};
 use self::fields::{Decoded, Fields};
 use crate::node::Node;
 use crate::shape::{PLAN, ROLE_TITLE};
-use crate::{Plan, RoleTitle};
+use crate::{Contact, Plan, RoleTitle};
 
 /// Reads the plan. After the checks this cannot fail; if it does, the problem says where the
 /// shape and the reader disagree.
@@ -40,6 +40,11 @@ pub(crate) fn plan(node: &Node) -> Decoded<Plan> {
         references: fields.list("references", closing::reference)?,
         document: fields.one("document", closing::document)?,
     })
+}
+
+/// Reads the contacts of a directory.
+pub(crate) fn directory(node: &Node) -> Decoded<Vec<Contact>> {
+    communication::directory(node)
 }
 
 fn role_title(node: &Node) -> Decoded<RoleTitle> {

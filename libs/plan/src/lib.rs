@@ -38,6 +38,7 @@ pub use criterion::{
     Assurance, Baseline, Criterion, Judged, MetricCriterion, Observation, PromQuery, Statistic,
     WindowSpan,
 };
+pub use parse::read_contacts;
 pub use phase::{
     Activity, Exclusion, ExclusionTest, FlagForm, Gate, Limits, Parameter, Phase, RampStep, Review,
     ReviewInterval,

@@ -8,6 +8,8 @@ mod ramp;
 mod reference;
 mod unique;
 
+pub(crate) use unique::each_contact_once;
+
 use crate::node::Node;
 use crate::problem::Problems;
 

@@ -18,11 +18,13 @@ use service_kit::journaled::{command, refused};
 use service_kit::shutdown::Shutdown;
 use service_kit::wire::{signed, wire_time};
 use store::{Draft, Replica, Snapshot};
-use vocab::{Actor, Timestamp, WorkspaceId};
+use vocab::{Actor, Timestamp};
 
+use crate::affected::Affected;
 use crate::channels::Answer;
 use crate::convert::told::urgency_of;
 use crate::convert::{Concern, Occurrence, What, shown, wire_outcome};
+use crate::directory::Directory;
 use crate::error::{DOMAIN, Refused};
 use crate::state::{Applied, State, Stored, draft};
 
@@ -33,6 +35,7 @@ const CURSOR_LAG_MAX: u64 = 100; // Events that tell nobody are recorded this ra
 pub(crate) struct App {
     pub(crate) replica: Arc<Replica<State>>,
     pub(crate) clock: Clock,
+    pub(crate) directory: Directory,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -47,14 +50,15 @@ impl App {
     }
 
     /// Handles an event of another service, once: its messages and the cursor are one record.
-    /// `plan_source` is the plan it chose, where it chose one; `affected` are the workspaces it
-    /// touches, where somebody could say.
+    /// `plan_source` is the plan it chose, where it chose one; `affected` says whom it
+    /// touches.
     pub(crate) async fn handle(
         &self,
         occurrence: &Occurrence,
         plan_source: &[u8],
-        affected: Option<&[WorkspaceId]>,
+        affected: &Affected,
     ) -> Result<(), Fault> {
+        let contacts = self.directory.contacts();
         self.execute("", |state| {
             let cursor = state.cursor(occurrence.source);
             let rollout = match &occurrence.what {
@@ -71,7 +75,13 @@ impl App {
                 source: occurrence.source.to_owned(),
                 revision: signed(occurrence.revision),
                 messages: Vec::new(),
-                made: Some(telling::of_occurrence(state, occurrence, affected, &self.clock)),
+                made: Some(telling::of_occurrence(
+                    state,
+                    occurrence,
+                    affected,
+                    &contacts,
+                    &self.clock,
+                )),
                 plan_source: plan_source.to_vec(),
                 rollout,
             };

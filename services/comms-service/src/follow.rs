@@ -1,11 +1,7 @@
 //! Following the services whose events are told, each from the cursor in the journal.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use comms_core::News;
-use contracts::gate::ListMetricsRequest;
-use contracts::gate::gate_service_client::GateServiceClient;
 use contracts::killswitch::WatchKillSwitchEventsRequest;
 use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
 use contracts::rollout::rollout_service_client::RolloutServiceClient;
@@ -17,19 +13,17 @@ use service_kit::uncancelled::uncancelled;
 use service_kit::wire::signed;
 use tonic::Status;
 use tracing::{Instrument as _, Span};
-use vocab::WorkspaceId;
 
+use crate::affected::{self, Affected, Askable};
 use crate::app::App;
 use crate::convert::{Concern, Occurrence, What, of_kill_switch, of_rollout};
 
-/// As many as the gate service tells apart.
-const WORKSPACES_MAX: u8 = 100;
 const ROLLOUTS_MAX: i32 = 1_000; // One page; there are a few in a lifetime.
 
 type Rollouts = RolloutServiceClient<Peer>;
 
 /// Handles events of the rollout service until its stream ends.
-pub(crate) async fn rollouts(app: Arc<App>, peer: Peer, gate: Peer) -> Result<(), Status> {
+pub(crate) async fn rollouts(app: Arc<App>, peer: Peer, askable: Askable) -> Result<(), Status> {
     let mut client = Rollouts::new(peer).max_decoding_message_size(MESSAGE_SIZE_MAX);
     let after_revision = cursor(&app, "rollout").await?;
     let request = WatchRolloutEventsRequest { after_revision };
@@ -39,7 +33,7 @@ pub(crate) async fn rollouts(app: Arc<App>, peer: Peer, gate: Peer) -> Result<()
         let occurrence = of_rollout(event);
         async {
             let plan = chosen_plan(&mut client, &occurrence).await?;
-            let affected = affected(&gate, &occurrence).await;
+            let affected = affected::of(&app, &askable, &occurrence).await;
             handle(&app, occurrence, plan, affected).await
         }
         .instrument(span)
@@ -60,7 +54,7 @@ pub(crate) async fn kill_switches(app: Arc<App>, peer: Peer, rollout: Peer) -> R
         let occurrence = of_kill_switch(event);
         async {
             await_plan(&app, &mut rollouts, &occurrence).await?;
-            handle(&app, occurrence, Vec::new(), None).await
+            handle(&app, occurrence, Vec::new(), Affected::default()).await
         }
         .instrument(span)
         .await?;
@@ -110,44 +104,12 @@ async fn chosen_plan(client: &mut Rollouts, occurrence: &Occurrence) -> Result<V
     Ok(client.get_plan_version(request).await?.into_inner().source)
 }
 
-/// The workspaces with uploads in the phase that a rollback leaves; `None` where nobody can name
-/// them all. Nothing waits for it: told in vain beats not told.
-async fn affected(gate: &Peer, occurrence: &Occurrence) -> Option<Vec<WorkspaceId>> {
-    let What::News(Concern::Rollout(rollout), News::RollbackStarted { .. }) = &occurrence.what
-    else {
-        return None;
-    };
-    let mut client =
-        GateServiceClient::new(gate.clone()).max_decoding_message_size(MESSAGE_SIZE_MAX);
-    let request = ListMetricsRequest {
-        parent: rollout.clone(),
-        by_platform: false,
-        workspace_count: WORKSPACES_MAX.into(),
-    };
-    let metrics = match client.list_metrics(request).await {
-        Ok(listed) => listed.into_inner().metrics,
-        Err(status) => {
-            let why = status.message();
-            tracing::warn!(rollout, why, "cannot learn who is affected: all clients are told");
-            return None;
-        }
-    };
-    let named: BTreeSet<_> = metrics
-        .into_iter()
-        .filter(|one| !one.workspace_id.is_empty() && one.sample_count > 0)
-        .map(|one| one.workspace_id)
-        .collect();
-    let all =
-        !named.is_empty() && !named.contains("other") && named.len() < usize::from(WORKSPACES_MAX);
-    all.then(|| named.iter().filter_map(|id| WorkspaceId::new(id).ok()).collect())
-}
-
 async fn handle(
     app: &Arc<App>,
     occurrence: Occurrence,
     plan: Vec<u8>,
-    affected: Option<Vec<WorkspaceId>>,
+    affected: Affected,
 ) -> Result<(), Status> {
     let app = Arc::clone(app);
-    uncancelled(async move { Ok(app.handle(&occurrence, &plan, affected.as_deref()).await?) }).await
+    uncancelled(async move { Ok(app.handle(&occurrence, &plan, &affected).await?) }).await
 }

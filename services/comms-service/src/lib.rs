@@ -3,10 +3,12 @@
 //! **Invariant:** a message is durable before its event counts as handled; it is delivered at
 //! least once or ends on the dead-letter list; a broken channel delays no other.
 
+mod affected;
 mod api;
 mod app;
 mod channels;
 mod convert;
+mod directory;
 mod due;
 mod effects;
 mod error;
@@ -33,15 +35,17 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::affected::Askable;
 use crate::api::Api;
 use crate::app::App;
 use crate::channels::Channels;
+use crate::directory::Directory;
 use crate::effects::Deliveries;
 use crate::pages::{BannerApi, Pages};
 pub use crate::secret::Secret;
 pub use crate::settings::{
-    ChannelSettings, PagesSettings, Peers, Settings, SmtpSettings, StatusPageSettings, Tls,
-    WebhookSettings,
+    ChannelSettings, ContactsSettings, PagesSettings, Peers, Settings, SmtpSettings,
+    StatusPageSettings, Tls, WebhookSettings,
 };
 
 const PEER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -79,7 +83,8 @@ pub async fn serve_with_pages(
     let Dependencies { store, clock } = dependencies;
     let replica = Replica::open(Arc::clone(&store.journal), StreamName::new("comms")?).await?;
     let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
-    let app = Arc::new(App { replica, clock, shutdown: shutdown.clone() });
+    let directory = Directory::open(&settings.contacts.file)?;
+    let app = Arc::new(App { replica, clock, directory, shutdown: shutdown.clone() });
     follow_peers(&app, &settings.peers)?;
     let _incomplete = metrics::observe(&app);
     tokio::spawn(due::run(Arc::clone(&app)));
@@ -121,10 +126,11 @@ fn follow_peers(app: &Arc<App>, peers: &Peers) -> Result<(), Error> {
     let rollout = peer("rollout", &peers.rollout, outgoing(), PEER_TIMEOUT)?;
     let gate = peer("gate", &peers.gate, outgoing(), PEER_TIMEOUT)?;
     let killswitch = peer("killswitch", &peers.killswitch, outgoing(), PEER_TIMEOUT)?;
-    let plans = rollout.clone();
+    let flag = peer("flag", &peers.flag, outgoing(), PEER_TIMEOUT)?;
+    let (plans, askable) = (rollout.clone(), Askable { gate, flag });
     let (of_rollouts, of_switches) = (Arc::clone(app), Arc::clone(app));
     tokio::spawn(peers::follow("rollout events", app.shutdown.clone(), move || {
-        follow::rollouts(Arc::clone(&of_rollouts), rollout.clone(), gate.clone())
+        follow::rollouts(Arc::clone(&of_rollouts), rollout.clone(), askable.clone())
     }));
     tokio::spawn(peers::follow("kill-switch events", app.shutdown.clone(), move || {
         follow::kill_switches(Arc::clone(&of_switches), killswitch.clone(), plans.clone())

@@ -29,6 +29,8 @@ pub struct Settings {
     pub telemetry: TelemetrySettings,
     /// The services it follows.
     pub peers: Peers,
+    /// Contacts besides those of plans.
+    pub contacts: ContactsSettings,
     /// Slack channels by their id in the plan.
     pub channels: BTreeMap<String, ChannelSettings>,
     /// Receivers of signed webhooks by their id in the plan.
@@ -53,6 +55,14 @@ pub struct Peers {
     pub flag: String,
     /// The gate service.
     pub gate: String,
+}
+
+/// Contacts besides those of plans.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContactsSettings {
+    /// A YAML file with `contacts`, as a plan has them; none where empty.
+    pub file: String,
 }
 
 impl Settings {

@@ -5,8 +5,8 @@ use vocab::{Pattern, PhaseId, ResourceId, Role, parse_duration};
 use super::fields::{Decoded, Fields, verbatim};
 use crate::node::Node;
 use crate::shape::{
-    AUDIENCE, CHANNEL, COMMUNICATION, CONTACT, ESCALATION, MESSAGE, QUIET_HOURS, TEMPLATE,
-    parse_clock_time, parse_utc_offset,
+    AUDIENCE, CHANNEL, COMMUNICATION, CONTACT, DIRECTORY, ESCALATION, MESSAGE, QUIET_HOURS,
+    TEMPLATE, parse_clock_time, parse_utc_offset,
 };
 use crate::{
     Audience, Channel, ChannelKind, Clients, Communication, CommunicationEvent, Contact,
@@ -26,6 +26,11 @@ pub(super) fn communication(node: &Node) -> Decoded<Communication> {
         digest_every: fields.maybe_word("digest_every", parse_duration)?,
         escalation: fields.maybe_one("escalation", escalation)?,
     })
+}
+
+/// The contacts of a directory.
+pub(super) fn directory(node: &Node) -> Decoded<Vec<Contact>> {
+    Fields::of(node, &DIRECTORY).list("contacts", contact)
 }
 
 fn contact(node: &Node) -> Decoded<Contact> {

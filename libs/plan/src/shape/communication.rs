@@ -21,7 +21,7 @@ pub(crate) static COMMUNICATION: Object = object(
         may(
             "digest_every",
             Kind::Word(&DURATION),
-            "Sends what is not urgent at multiples of this; each message is still its own.",
+            "Sends what is not urgent at multiples of this, in one message to each.",
         ),
         may("escalation", Kind::Object(&ESCALATION), "When nobody acknowledges a reminder."),
     ],
@@ -36,6 +36,13 @@ pub(crate) static CONTACT: Object = object(
         may("roles", Kind::List(0, &Kind::Word(&ROLE)), "Roles it stands for."),
         may("workspaces", Kind::List(0, &Kind::Word(&WORKSPACES)), "Workspaces of this client."),
     ],
+);
+
+/// A file of contacts beside the plan.
+pub(crate) static DIRECTORY: Object = object(
+    "directory",
+    "People, teams and clients, kept apart from the plan.",
+    &[must("contacts", Kind::List(0, &Kind::Object(&CONTACT)), "Who they are.")],
 );
 
 pub(crate) static TEMPLATE: Object = object(

@@ -41,6 +41,11 @@ pub(super) fn ids(plan: &Node, problems: &mut Problems) {
     once("state transition", transitions.collect(), problems);
 }
 
+/// The same for a directory.
+pub(crate) fn each_contact_once(directory: &Node, problems: &mut Problems) {
+    once("contact", given(directory.list("contacts"), "contacts", "id"), problems);
+}
+
 fn given<'n>(list: &'n [Node], path: &str, key: &str) -> Vec<Given<'n>> {
     let ids = list.iter().enumerate().filter_map(|(i, item)| {
         let id = item.get(key)?;

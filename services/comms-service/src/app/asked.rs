@@ -19,6 +19,7 @@ use super::App;
 use super::telling::{id, moment};
 use crate::convert::told::{communication, message};
 use crate::convert::{shown_communication, shown_message};
+use crate::directory;
 use crate::error::{DOMAIN, Refused};
 use crate::state::{Applied, State, draft};
 
@@ -42,14 +43,16 @@ impl App {
         let by = actor.subject.clone();
         let roles = actor.roles.clone();
         let command = command(&self.clock, actor, reason.clone(), key);
+        let contacts = self.directory.contacts();
         let executed = self.replica.execute(&command, |state, _| {
             let applied = applied(state, &request.rollout)?;
+            let plan = directory::with(&applied.plan, &contacts);
             known_role(&applied.plan, &roles, &by)?;
             let event = event(&applied.plan, &request.event)?;
             let standing = state.standing(&request.rollout);
             let now = self.clock.now();
             let context = Context {
-                plan: &applied.plan,
+                plan: &plan,
                 rollout,
                 source: &source,
                 revision: standing.generation,
@@ -179,8 +182,9 @@ impl App {
             let first = event.phases.first().or(applied.plan.phases.first().map(|one| &one.id));
             standing.phase = first.cloned();
         }
+        let plan = directory::with(&applied.plan, &self.directory.contacts());
         let context = Context {
-            plan: &applied.plan,
+            plan: &plan,
             rollout: id(&request.rollout),
             source: "preview",
             revision: standing.generation,

@@ -3,15 +3,17 @@
 use comms_core::{Context, NewCommunication, News, Told, due, quiet_until, tell};
 use contracts::comms as pb;
 use contracts::comms::comms_event::Kind;
-use plan::CommunicationEvent;
+use plan::{CommunicationEvent, Contact};
 use service_kit::clock::{Clock, real_now};
 use service_kit::fault::Fault;
 use service_kit::wire::signed;
-use vocab::{Timestamp, WorkspaceId};
+use vocab::Timestamp;
 
 use super::{App, concerned};
+use crate::affected::Affected;
 use crate::convert::told::{Moment, communication, message, standing_of, wire_standing};
 use crate::convert::{Occurrence, What};
+use crate::directory;
 use crate::state::{Applied, State, draft};
 
 /// What a rollback overtakes: about a phase that was left.
@@ -29,7 +31,8 @@ const ALERT: &str = "alert";
 pub(super) fn of_occurrence(
     state: &State,
     occurrence: &Occurrence,
-    affected: Option<&[WorkspaceId]>,
+    affected: &Affected,
+    contacts: &[Contact],
     clock: &Clock,
 ) -> pb::Made {
     let mut made = pb::Made::default();
@@ -42,18 +45,22 @@ pub(super) fn of_occurrence(
     for (rollout, applied) in plans {
         let id = id(rollout);
         let origin = format!("{source}-{revision}.{id}");
+        let plan = directory::with(&applied.plan, contacts);
         let context = Context {
-            plan: &applied.plan,
+            plan: &plan,
             rollout: id,
             source: &origin,
             revision,
             actor: &occurrence.actor,
             time: occurrence.time,
-            affected,
+            affected: affected.workspaces.as_deref(),
         };
         let mut told = tell(&context, &state.standing(rollout), news);
         told.communications.retain(|new| !is_sent_by_hand(state, rollout, applied, new));
         add(&mut made, state, rollout, applied, told, occurrence.time, clock);
+    }
+    for message in made.messages.iter_mut().filter(|one| !one.workspaces.is_empty()) {
+        message.flag_revision = signed(affected.flag_revision);
     }
     made
 }
@@ -127,7 +134,7 @@ pub(super) fn id(rollout: &str) -> &str {
 }
 
 /// What has come due by now, as an event; `None` where nothing has.
-fn of_time(state: &State, clock: &Clock) -> Option<pb::MessagesMade> {
+fn of_time(state: &State, contacts: &[Contact], clock: &Clock) -> Option<pb::MessagesMade> {
     let (now, real) = (clock.now(), real_now());
     let mut made = pb::MessagesMade::default();
     let mut told = pb::Made::default();
@@ -147,7 +154,7 @@ fn of_time(state: &State, clock: &Clock) -> Option<pb::MessagesMade> {
         }
         let news = News::CommunicationIncomplete { event, detail };
         let source = format!("{ALERT}.{about}");
-        by_itself(&mut told, state, &communication.rollout, &source, &news, clock);
+        by_itself(&mut told, state, &communication.rollout, (&source, &news), contacts, clock);
     }
     for (rollout, applied) in &state.plans {
         let standing = state.standing(rollout);
@@ -162,7 +169,7 @@ fn of_time(state: &State, clock: &Clock) -> Option<pb::MessagesMade> {
                 continue; // Nothing else comes by time.
             };
             let source = format!("{what}.{}.{}", standing.generation, id(rollout));
-            by_itself(&mut told, state, rollout, &source, &news, clock);
+            by_itself(&mut told, state, rollout, (&source, &news), contacts, clock);
         }
     }
     let nothing = made.overdue_communications.is_empty()
@@ -177,16 +184,17 @@ fn by_itself(
     told: &mut pb::Made,
     state: &State,
     rollout: &str,
-    source: &str,
-    news: &News,
+    (source, news): (&str, &News),
+    contacts: &[Contact],
     clock: &Clock,
 ) {
     let Some(applied) = state.plans.get(rollout) else { return };
     let now = clock.now();
     let known = told.standings.iter().rev().find(|one| one.rollout == rollout).cloned();
     let before = known.map_or_else(|| state.standing(rollout), standing_of);
+    let plan = directory::with(&applied.plan, contacts);
     let context = Context {
-        plan: &applied.plan,
+        plan: &plan,
         rollout: id(rollout),
         source,
         revision: before.generation,
@@ -201,12 +209,13 @@ fn by_itself(
 impl App {
     /// Records what has come due; false where nothing has.
     pub(crate) async fn pass_time(&self) -> Result<bool, Fault> {
-        if of_time(&self.state().state, &self.clock).is_none() {
+        let contacts = self.directory.contacts();
+        if of_time(&self.state().state, &contacts, &self.clock).is_none() {
             return Ok(false);
         }
         // Decided again on the newest state: of several replicas one tells.
         self.execute("due", |state| {
-            let made = of_time(state, &self.clock);
+            let made = of_time(state, &contacts, &self.clock);
             Ok(made.into_iter().map(|made| draft(Kind::MessagesMade(made))).collect())
         })
         .await?;
