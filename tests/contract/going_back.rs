@@ -5,6 +5,7 @@ use contracts::flag as flag_pb;
 use contracts::gate as gate_pb;
 use contracts::gate::incident;
 use contracts::gate::signal::Kind;
+use contracts::gate::upload_outcome::Result as UploadResult;
 use contracts::rollout as pb;
 use contracts::rollout::matrix_row::Advice;
 use contracts::rollout::rollout::State;
@@ -365,4 +366,65 @@ async fn a_rollback_is_told_the_clients_it_touches_by_the_flag_that_had_them_on(
     assert_eq!(told.flag_revision, in_force);
     let mails = house.outlets.as_ref().unwrap().mail.messages();
     assert_eq!(mails.iter().filter(|mail| mail.to == [CLIENT]).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_that_go_on_pause_the_phase_then_roll_it_back_and_it_goes_on_once_they_end() {
+    // Given a rollout in its first phase, a quarter of an hour in three seconds
+    let house = House::hurried(300).await;
+    started(&house).await;
+    let batch = std::cell::Cell::new(0);
+    let report = async |failed: bool| {
+        batch.set(batch.get() + 1);
+        let result = if failed { UploadResult::Failed } else { UploadResult::Succeeded };
+        let upload = |n: usize| gate_pb::UploadOutcome {
+            result: result.into(),
+            ..outcome(&house, &format!("u-{}-{n}", batch.get()))
+        };
+        let uploads = outcomes(&format!("batch-{}", batch.get()), (0..20).map(upload).collect());
+        house.signals().report_outcomes(ask(BOB, uploads)).await.unwrap();
+    };
+
+    // When uploads fail, and go on failing
+    eventually("the phase is paused", async || {
+        report(true).await;
+        let now = rollout(&house).await;
+        (now.firing_triggers == ["error-rate-over-10"] && now.state() == State::Paused)
+            .then_some(())
+    })
+    .await;
+    let back = eventually("it is rolled back", async || {
+        report(true).await;
+        let now = rollout(&house).await;
+        (now.rollback.is_some() && now.state() == State::Paused && !now.reconciling).then_some(now)
+    })
+    .await;
+
+    // Then the five steps of the system are done, by the trigger and once
+    let rollback = back.rollback.as_ref().unwrap();
+    assert_eq!(rollback.trigger, "error-rate-over-20");
+    let done = rollback.steps.iter().filter(|one| one.complete_time.is_some());
+    assert_eq!(done.count(), plan::SYSTEM_STEPS.len());
+
+    // When the errors end and people have done what is theirs
+    let well = eventually("nothing fires any more", async || {
+        report(false).await;
+        let now = rollout(&house).await;
+        now.firing_triggers.is_empty().then_some(now)
+    })
+    .await;
+    assert_eq!(well.rollback.map(|one| one.start_time), back.rollback.map(|one| one.start_time));
+    for done in ["investigate-root-cause", "fix-and-verify"] {
+        house.rollouts().complete_rollback_step(ask(ADA, step(done, LINK))).await.unwrap();
+    }
+    let resume = pb::ResumeRolloutRequest {
+        name: ROLLOUT.to_owned(),
+        reason: "fixed".to_owned(),
+        etag: rollout(&house).await.etag,
+        evidence: LINK.to_owned(),
+    };
+
+    // Then it ramps again from the phase before
+    let resumed = house.rollouts().resume_rollout(ask(PIA, resume)).await.unwrap().into_inner();
+    assert_eq!((resumed.state(), resumed.phase_id.as_str()), (State::Running, "P0"));
 }
