@@ -229,10 +229,10 @@ impl Deliveries {
         }
         let first_receipt = first_receipt.as_deref();
         let (message, kind, begun) = (as_one(&first.message, &stored), first.kind, first.begun);
-        let outbound = Outbound { message: &message, kind, first_receipt, begun };
+        let outbound = Outbound { message: &message, kind, first_receipt, begun: begun > 0 };
         let sending = tokio::time::timeout(ATTEMPT_TIMEOUT, self.channels.send(outbound));
         let answer = sending.await.unwrap_or_else(|_e| Answer::unknown("no answer within 15 s"));
-        let mut answer = if begun { labelled(answer) } else { answer };
+        let mut answer = labelled(answer, begun);
         if stored.len() > 1 {
             answer.detail = format!("in a digest of {}; {}", stored.len(), answer.detail);
         }
@@ -276,7 +276,7 @@ impl Deliveries {
 impl Ready {
     /// Not sent: it may have been before, and its channel's policy is not to tell twice.
     fn parked(&self) -> bool {
-        let begun = self.stored.first().is_some_and(|first| first.begun);
+        let begun = self.stored.first().is_some_and(|first| first.begun > 0);
         begun && self.on_unknown == OnUnknown::Park
     }
 
@@ -317,9 +317,13 @@ fn pace(state: &State, ready: &Ready, messages: usize) -> Option<Duration> {
     Some(Duration::from_secs(60).saturating_mul(messages) / rate.max(1))
 }
 
-/// Says in the record that this attempt may not have been the first to arrive.
-fn labelled(mut answer: Answer) -> Answer {
-    answer.detail = format!("{MAYBE}; {}", answer.detail);
+/// Says in the record how many times it may have arrived before this attempt.
+fn labelled(mut answer: Answer, before: u32) -> Answer {
+    answer.detail = match before {
+        0 => return answer,
+        1 => format!("{MAYBE}; {}", answer.detail),
+        times => format!("{MAYBE}, {times} times; {}", answer.detail),
+    };
     answer
 }
 

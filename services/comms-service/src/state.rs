@@ -31,8 +31,8 @@ pub(crate) struct Stored {
     pub(crate) kind: Option<ChannelKind>,
     /// Attempts since it was made or redriven.
     pub(crate) tries: usize,
-    /// An attempt was begun of which nobody has recorded how it went.
-    pub(crate) begun: bool,
+    /// Attempts begun of which nobody has recorded how they went.
+    pub(crate) begun: u32,
     /// The trace of the command that led to it.
     pub(crate) traceparent: String,
 }
@@ -204,7 +204,7 @@ impl State {
         self.by_name.insert(message.name.clone(), position);
         self.by_revision.insert((record.version, position));
         let traceparent = record.traceparent.clone();
-        let stored = Stored { message, kind, tries: 0, begun: false, traceparent };
+        let stored = Stored { message, kind, tries: 0, begun: 0, traceparent };
         self.index(position, &stored);
         self.communications.adopt(&stored.message.communication, position);
         self.messages.insert(position, Arc::new(stored));
@@ -259,7 +259,7 @@ impl Projection for State {
             Kind::DeliveryAttempted(attempted) => self.attempted(attempted, record),
             Kind::Redriven(redriven) => self.update(&redriven.message, record, |stored| {
                 stored.tries = 0;
-                stored.begun = false; // Whoever redrives it has looked.
+                stored.begun = 0; // Whoever redrives it has looked.
                 stored.message.set_state(message::State::Pending);
                 stored.message.state_reason = String::new();
                 stored.message.next_attempt_time = redriven.next_attempt_time;
@@ -280,7 +280,8 @@ impl Projection for State {
                     let stored = position.and_then(|one| self.messages.get_mut(one));
                     // Not a change to anybody but those who deliver: the revision stays.
                     if let Some(stored) = stored {
-                        Arc::make_mut(stored).begun = true;
+                        let stored = Arc::make_mut(stored);
+                        stored.begun = stored.begun.saturating_add(1);
                     }
                 }
             }
@@ -301,7 +302,7 @@ impl State {
         let mut communication = String::new();
         self.update(&attempted.message, record, |stored| {
             stored.tries += 1;
-            stored.begun = false;
+            stored.begun = 0;
             let receipt = attempted.attempt.as_ref().map(|attempt| attempt.receipt.clone());
             if let Some(receipt) = receipt.filter(|receipt| !receipt.is_empty()) {
                 stored.message.receipt = receipt;

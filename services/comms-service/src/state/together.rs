@@ -49,6 +49,6 @@ impl State {
             && message.content.is_none()
             && !message.replaces_first
             && !message.test
-            && !stored.begun
+            && stored.begun == 0
     }
 }
