@@ -53,7 +53,9 @@ pub fn step(
     if standing.state == State::Fired {
         return fired(standing, timing, observed, now);
     }
-    let gap = previous.is_none_or(|previous| now.since(previous) > gap_max);
+    let gap = previous.is_none_or(|previous| {
+        now.since(previous) > gap_max || previous.since(now) > gap_max // A clock that was set back.
+    });
     let state = match (observed.level, standing.state) {
         (Level::Clear, _) => State::Clear,
         (Level::Suspected, _) => State::Warned,

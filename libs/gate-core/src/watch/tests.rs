@@ -151,6 +151,29 @@ fn a_gap_between_evaluations_starts_the_deadline_anew() {
 }
 
 #[test]
+fn a_clock_that_jumps_fires_nothing_by_itself_and_puts_nothing_off_by_the_jump() {
+    let mut story = Story::of("error-rate-over-20");
+    story.then(&rate(600, 400, at(0)), at(0));
+    // A day ahead: nobody looked in between.
+    let ahead = at(24 * 60);
+    assert_eq!(story.then(&rate(600, 400, ahead), ahead), State::Pending(at(24 * 60 + 15)));
+    // And back: its deadline is not a day away.
+    assert_eq!(story.then(&rate(600, 400, at(2)), at(2)), State::Pending(at(17)));
+    for minute in 3..17 {
+        assert_eq!(story.then(&rate(600, 400, at(minute)), at(minute)), State::Pending(at(17)));
+    }
+    assert_eq!(story.then(&rate(600, 400, at(17)), at(17)), State::Fired);
+}
+
+#[test]
+fn clocks_of_replicas_that_differ_by_a_little_start_nothing_anew() {
+    let mut story = Story::of("error-rate-over-20");
+    story.then(&rate(600, 400, at(0)), at(0));
+    assert_eq!(story.then(&rate(600, 400, at(4)), at(4)), State::Pending(at(15)));
+    assert_eq!(story.then(&rate(600, 400, at(3)), at(3)), State::Pending(at(15)));
+}
+
+#[test]
 fn what_has_fired_stays_fired_without_data() {
     let mut story = Story::of("error-rate-over-10");
     assert_eq!(story.then(&rate(700, 300, at(0)), at(0)), State::Fired);
