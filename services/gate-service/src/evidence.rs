@@ -48,8 +48,8 @@ pub(crate) struct Reading<'a> {
 #[derive(Debug)]
 pub(crate) struct Gathered {
     pub(crate) evidence: Evidence,
-    /// When everything watched was last evaluated.
-    pub(crate) evaluated: Option<Timestamp>,
+    /// When everything watched was last evaluated, and what that replaced is ordered by.
+    pub(crate) evaluated: Option<GaugeReading>,
 }
 
 impl App {
@@ -103,7 +103,7 @@ impl App {
             communications: watched.communications.clone(),
             drill_valid_for: plan.kill_switch.drill_valid_for,
         };
-        Ok(Gathered { evidence, evaluated: time(EVALUATED) })
+        Ok(Gathered { evidence, evaluated: readings.get(EVALUATED).copied() })
     }
 
     /// A demo clock runs through any time in moments: silence is a minute of real time at least.

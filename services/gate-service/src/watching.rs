@@ -157,13 +157,16 @@ impl App {
         let factor = self.clock.demo().map_or(1, |demo| demo.factor);
         let rounds = self.round_length().saturating_mul(factor.saturating_mul(3));
         let gap_max = watched.plan().watching.gap_max.max(rounds);
-        self.settle(watched, &seen, (evaluated, gap_max), now).await?;
+        let previous = evaluated.map(|one| Timestamp::from_millis(one.value));
+        self.settle(watched, &seen, (previous, gap_max), now).await?;
         let (value, gauge) = (now.as_millis(), EVALUATED.to_owned());
         let id = BatchId::new(&format!("evaluated-{}", Uuid::new_v4()));
         let id = id.map_err(|why| Fault::field(DOMAIN, "batch_id", why.0))?;
         let batch = Batch { id, contents: Hash::default() };
         let scope = scope(watched.plan().pipeline.as_str())?;
-        let change = [Change::Set { gauge, value, at: now }];
+        // The newest stays: after a clock was set back this one has to be newer all the same.
+        let behind = evaluated.map_or(now, |one| one.at.plus(Duration::from_millis(1)));
+        let change = [Change::Set { gauge, value, at: now.max(behind) }];
         let added = self.counters.add(&scope, &batch, EVALUATED_KEPT, &change).await;
         added.map_err(|error| store_failed(DOMAIN, &error))?;
         self.meters.evaluated(&watched.rollout, samples(watched, &evidence, &seen, now));
