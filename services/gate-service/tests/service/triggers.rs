@@ -199,8 +199,13 @@ async fn what_had_fired_is_armed_anew_where_a_rollout_goes_on_and_an_incident_is
     let mut events = site.watch(0).await;
     site.send("p1", vec![incident("INC-1", Incident::P1, State::Declared)]).await;
     site.uploads("burst", 10, 90).await;
-    next(&mut events, |event| fired(event) && event.trigger.ends_with("INC-1")).await;
-    next(&mut events, |event| fired(event) && event.trigger == OVER_10).await;
+    // Evaluated together, they come in the order of the plan.
+    let (mut incident_fired, mut rate_fired) = (false, false);
+    while !(incident_fired && rate_fired) {
+        let (_, event) = next(&mut events, fired).await;
+        incident_fired |= event.trigger.ends_with("INC-1");
+        rate_fired |= event.trigger == OVER_10;
+    }
     let resumed = pb::ApplyGatePlanRequest {
         rollout: ROLLOUT.to_owned(),
         plan_source: plan(&[]).into_bytes(),
