@@ -1,5 +1,6 @@
 //! Certificates of an authority of the test's own.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -36,6 +37,7 @@ impl Certificates {
             let own = params.signed_by(&own_key, &issuer).expect("the parameters are right");
             write(dir.path(), &format!("{file}.pem"), &own.pem());
             write(dir.path(), &format!("{file}.key"), &own_key.serialize_pem());
+            keep_private(&dir.path().join(format!("{file}.key")));
         }
         Self { dir }
     }
@@ -59,4 +61,9 @@ fn key() -> KeyPair {
 
 fn write(dir: &Path, name: &str, text: &str) {
     std::fs::write(dir.join(name), text).expect("the temporary directory is writable");
+}
+
+fn keep_private(path: &Path) {
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(path, private).expect("the file is ours");
 }
