@@ -2,7 +2,8 @@
 //!
 //! tonic reports an expired deadline as `CANCELLED`, an oversized message as `OUT_OF_RANGE` and
 //! undecodable protobuf as `INTERNAL`. This layer answers `DEADLINE_EXCEEDED`,
-//! `RESOURCE_EXHAUSTED` and `INVALID_ARGUMENT`, and opens the span of every call.
+//! `RESOURCE_EXHAUSTED` and `INVALID_ARGUMENT`, and opens the span of every call. The guard comes
+//! first: a call that it refuses goes no further.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,11 +16,15 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-/// Wraps every call in a span and a deadline.
-#[derive(Debug, Clone, Copy)]
+use crate::guard::{Guard, refusal, while_valid};
+
+/// Wraps every call in a span and a deadline, once it has passed the guard.
+#[derive(Debug, Clone)]
 pub struct CallLayer {
     /// The longest a unary call, or the beginning of a stream, may take.
     pub timeout: Duration,
+    /// Lets calls in, or not.
+    pub guard: Guard,
 }
 
 /// See [`CallLayer`].
@@ -27,13 +32,14 @@ pub struct CallLayer {
 pub struct Call<S> {
     inner: S,
     timeout: Duration,
+    guard: Guard,
 }
 
 impl<S> Layer<S> for CallLayer {
     type Service = Call<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Call { inner, timeout: self.timeout }
+        Call { inner, timeout: self.timeout, guard: self.guard.clone() }
     }
 }
 
@@ -53,8 +59,16 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let span = call_span(&request);
+        let pass = match span.in_scope(|| self.guard.admit(&mut request)) {
+            Ok(pass) => pass,
+            Err(fault) => {
+                span.record("rpc.grpc.status_code", i32::from(fault.code()));
+                let response = refusal(request.uri().path(), fault);
+                return Box::pin(std::future::ready(Ok(response)));
+            }
+        };
         let timeout = deadline(request.headers()).map_or(self.timeout, |own| own.min(self.timeout));
         let answer = self.inner.call(request);
         let recorder = span.clone();
@@ -70,7 +84,10 @@ where
                 };
                 let code = grpc_status(&response).unwrap_or(Code::Ok);
                 recorder.record("rpc.grpc.status_code", i32::from(code));
-                Ok(response)
+                Ok(match pass {
+                    Some(pass) => while_valid(pass, response),
+                    None => response,
+                })
             }
             .instrument(span),
         )

@@ -1,22 +1,60 @@
-//! Who is calling. Without configured authentication (loopback development) the caller's name and
-//! roles are only claimed, in two metadata keys, and the actor is marked as unauthenticated.
+//! Who is calling. Where a service is guarded ([`crate::guard`]), that is who has proven to be:
+//! the holder of a token, or a service by its certificate. Where it is open (loopback development)
+//! the caller's name and roles are only claimed, in two metadata keys, and the actor is marked as
+//! unauthenticated.
+
+use std::sync::Arc;
 
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use tonic::{Code, Extensions, Request};
 use vocab::{Actor, Role};
 
 use crate::fault::Fault;
 
-/// Metadata key of the caller's name.
+/// Metadata key of the caller's claimed name; not looked at where callers are authenticated.
 pub const ACTOR_KEY: &str = "softlaunch-actor";
-/// Metadata key of the caller's roles, separated by commas.
+/// Metadata key of the caller's claimed roles, separated by commas; as the name.
 pub const ROLES_KEY: &str = "softlaunch-roles";
-const DOMAIN: &str = "identity.softlaunch.dev";
+pub(crate) const DOMAIN: &str = "identity.softlaunch.dev";
 
-/// Reads the caller's claimed identity; `anonymous` without roles where none is claimed.
+/// What the guard found out about a caller.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// Nobody asked for proof: who it is can only be claimed.
+    Claimed,
+    /// Proven.
+    Authenticated(Arc<Actor>),
+    /// The method is open to everybody, and nobody has to be known for it.
+    Nobody,
+}
+
+/// Who gives the command that a request carries.
+///
+/// # Errors
+/// Refuses claimed names and roles that are malformed, and a request that came past the guard.
+pub fn actor<T>(request: &Request<T>) -> Result<Actor, Fault> {
+    actor_of(request.metadata(), request.extensions())
+}
+
+/// As [`actor`], of a request that was taken apart.
+///
+/// # Errors
+/// As [`actor`].
+pub fn actor_of(metadata: &MetadataMap, extensions: &Extensions) -> Result<Actor, Fault> {
+    match extensions.get::<Caller>() {
+        Some(Caller::Authenticated(actor)) => Ok(Actor::clone(actor)),
+        Some(Caller::Claimed) => claimed(metadata),
+        Some(Caller::Nobody) | None => {
+            Err(Fault::new(Code::Internal, DOMAIN, "GUARD_MISSING", "nobody has asked who you are"))
+        }
+    }
+}
+
+/// Reads a claimed identity; `anonymous` without roles where none is claimed.
 ///
 /// # Errors
 /// Refuses names and roles that are malformed.
-pub fn actor(metadata: &MetadataMap) -> Result<Actor, Fault> {
+pub fn claimed(metadata: &MetadataMap) -> Result<Actor, Fault> {
     let text = |key: &'static str| match metadata.get(key) {
         None => Ok(""),
         Some(value) => {
@@ -68,7 +106,7 @@ mod tests {
     fn a_claimed_identity_is_marked_as_unauthenticated() {
         let mut metadata = MetadataMap::new();
         claim(&mut metadata, "ada", &[Role::new("engineering_lead").unwrap()]).unwrap();
-        let actor = actor(&metadata).unwrap();
+        let actor = claimed(&metadata).unwrap();
         assert!(!actor.authenticated);
         assert!(actor.holds(&Role::new("engineering_lead").unwrap()));
     }
@@ -77,7 +115,24 @@ mod tests {
     fn nobody_can_claim_to_be_a_part_of_softlaunch() {
         let mut metadata = MetadataMap::new();
         claim(&mut metadata, "system:rollout", &[]).unwrap();
-        assert!(actor(&metadata).is_err());
-        assert_eq!(actor(&MetadataMap::new()).unwrap().subject, "anonymous");
+        assert!(claimed(&metadata).is_err());
+        assert_eq!(claimed(&MetadataMap::new()).unwrap().subject, "anonymous");
+    }
+    #[test]
+    fn what_is_proven_counts_and_what_is_claimed_does_not() {
+        let mut request = Request::new(());
+        claim(request.metadata_mut(), "ada", &[Role::new("sre_lead").unwrap()]).unwrap();
+        let bob = Actor { subject: "bob".to_owned(), roles: [].into(), authenticated: true };
+        request.extensions_mut().insert(Caller::Authenticated(Arc::new(bob.clone())));
+        assert_eq!(actor(&request).unwrap(), bob);
+    }
+
+    #[test]
+    fn a_request_that_came_past_the_guard_is_nobodys() {
+        let mut request = Request::new(());
+        claim(request.metadata_mut(), "ada", &[]).unwrap();
+        assert_eq!(actor(&request).unwrap_err().code(), Code::Internal);
+        request.extensions_mut().insert(Caller::Claimed);
+        assert_eq!(actor(&request).unwrap().subject, "ada");
     }
 }

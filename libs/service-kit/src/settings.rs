@@ -13,6 +13,7 @@ use store::{Durability, Options, TlsFiles};
 use vocab::Timestamp;
 
 use crate::clock::{Clock, Demo};
+use crate::server::CONNECTIONS_MAX;
 
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,38 @@ pub struct SettingsError(pub String);
 pub struct ServerSettings {
     /// Address and port.
     pub listen_address: SocketAddr,
+    /// PEM file of the certificate shown to callers; the service is open where empty.
+    #[serde(default)]
+    pub tls_cert_file: String,
+    /// PEM file of that certificate's key.
+    #[serde(default)]
+    pub tls_key_file: String,
+    /// PEM file of the authority that other services' certificates are of.
+    #[serde(default)]
+    pub tls_client_ca_file: String,
+    /// Whether callers may ask which methods there are.
+    #[serde(default = "yes")]
+    pub reflection: bool,
+    /// Connections at a time; those beyond are closed at once.
+    #[serde(default = "connections_max")]
+    pub connections_max: usize,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn connections_max() -> usize {
+    CONNECTIONS_MAX
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentitySettings {
+    /// The tokens of people and workers; nobody is asked for one where empty.
+    #[serde(default)]
+    pub tokens_file: String,
 }
 
 /// What is logged and exported.
@@ -49,22 +82,6 @@ pub enum LogFormat {
     Json,
     /// For people.
     Pretty,
-}
-
-/// Where the other services are; a service reads those it talks to.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PeerSettings {
-    /// The flag service.
-    pub flag: String,
-    /// The gate service.
-    pub gate: String,
-    /// The kill-switch service.
-    pub killswitch: String,
-    /// The communications service.
-    pub comms: String,
-    /// The rollout service.
-    pub rollout: String,
 }
 
 /// Where data is kept.

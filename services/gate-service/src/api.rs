@@ -59,7 +59,7 @@ impl GateService for Api {
         &self,
         request: Request<pb::ApplyGatePlanRequest>,
     ) -> Answer<pb::GatePlan> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
         Reading::of(&request.plan_source)
@@ -108,7 +108,7 @@ impl GateService for Api {
         &self,
         request: Request<pb::EvaluateGateRequest>,
     ) -> Answer<pb::GateReport> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         child("name", &request.name, "gates")?;
         let app = Arc::clone(&self.app);
@@ -170,7 +170,7 @@ impl GateService for Api {
         &self,
         request: Request<pb::AttestCriterionRequest>,
     ) -> Answer<pb::Attestation> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         let (rollout, criterion) = child("name", &request.name, "criteria")?;
         let link =
@@ -198,7 +198,7 @@ impl GateService for Api {
         &self,
         request: Request<pb::WithdrawAttestationRequest>,
     ) -> Answer<pb::Attestation> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         child("name", &request.name, "criteria")?;
         let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
@@ -297,7 +297,7 @@ impl SignalService for Api {
         &self,
         request: Request<pb::ReportSignalsRequest>,
     ) -> Answer<pb::ReportSignalsResponse> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let command = command(&self.app.clock, actor, "signals reported", None);
         let (app, request) = (Arc::clone(&self.app), request.into_inner());
         uncancelled(async move {
