@@ -17,7 +17,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
 use tonic::Code;
 use tonic::body::Body;
-use vocab::{Actor, excerpt};
+use vocab::excerpt;
 
 use crate::access::{Noun, Rule, rule};
 use crate::clock::real_now;
@@ -119,13 +119,10 @@ impl Doorkeeper {
             return Err(fault);
         };
         Ok(match proven {
-            Proven::Service(noun) => {
-                (Caller::Authenticated(Arc::new(Actor::system(noun.as_str()))), None)
-            }
+            Proven::Service(noun) => (Caller::Service(noun), None),
             Proven::Holder(shown, principal) => {
-                let caller = Caller::Authenticated(Arc::new(principal.actor.clone()));
                 let pass = Pass { keeper: Arc::clone(self), shown, rule: allowed };
-                (caller, Some(pass))
+                (Caller::Holder(principal), Some(pass))
             }
         })
     }

@@ -9,7 +9,9 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Code, Extensions, Request};
 use vocab::{Actor, Role};
 
+use crate::access::{Access, Noun};
 use crate::fault::Fault;
+use crate::tokens::Principal;
 
 /// Metadata key of the caller's claimed name; not looked at where callers are authenticated.
 pub const ACTOR_KEY: &str = "softlaunch-actor";
@@ -22,8 +24,10 @@ pub(crate) const DOMAIN: &str = "identity.softlaunch.dev";
 pub(crate) enum Caller {
     /// Nobody asked for proof: who it is can only be claimed.
     Claimed,
-    /// Proven.
-    Authenticated(Arc<Actor>),
+    /// A service, by its certificate.
+    Service(Noun),
+    /// Whoever holds a token.
+    Holder(Arc<Principal>),
     /// The method is open to everybody, and nobody has to be known for it.
     Nobody,
 }
@@ -42,12 +46,33 @@ pub fn actor<T>(request: &Request<T>) -> Result<Actor, Fault> {
 /// As [`actor`].
 pub fn actor_of(metadata: &MetadataMap, extensions: &Extensions) -> Result<Actor, Fault> {
     match extensions.get::<Caller>() {
-        Some(Caller::Authenticated(actor)) => Ok(Actor::clone(actor)),
+        Some(Caller::Service(noun)) => Ok(Actor::system(noun.as_str())),
+        Some(Caller::Holder(principal)) => Ok(principal.actor.clone()),
         Some(Caller::Claimed) => claimed(metadata),
         Some(Caller::Nobody) | None => {
             Err(Fault::new(Code::Internal, DOMAIN, "GUARD_MISSING", "nobody has asked who you are"))
         }
     }
+}
+
+/// Refuses a caller in none of these roles. For methods that look, and change something only if
+/// they are told to: what the table of [`crate::access`] says of a method cannot depend on what is
+/// in its request.
+///
+/// # Errors
+/// Says which roles are needed.
+pub fn require<T>(request: &Request<T>, roles: &[Access]) -> Result<(), Fault> {
+    let Some(Caller::Holder(principal)) = request.extensions().get::<Caller>() else {
+        return Ok(());
+    };
+    if principal.access.iter().any(|held| roles.contains(held)) {
+        return Ok(());
+    }
+    let needs = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (who, token) = (&principal.actor.subject, &principal.token);
+    tracing::warn!(target: "audit", who, token, needs, why = "ROLE_MISSING", "call refused");
+    let message = format!("to have this call change something needs one of: {needs}");
+    Err(Fault::new(Code::PermissionDenied, DOMAIN, "ROLE_MISSING", message).with("needs", needs))
 }
 
 /// Reads a claimed identity; `anonymous` without roles where none is claimed.
@@ -123,8 +148,28 @@ mod tests {
         let mut request = Request::new(());
         claim(request.metadata_mut(), "ada", &[Role::new("sre_lead").unwrap()]).unwrap();
         let bob = Actor { subject: "bob".to_owned(), roles: [].into(), authenticated: true };
-        request.extensions_mut().insert(Caller::Authenticated(Arc::new(bob.clone())));
+        request.extensions_mut().insert(holder(&bob, Access::Viewer));
         assert_eq!(actor(&request).unwrap(), bob);
+        request.extensions_mut().insert(Caller::Service(Noun::Rollout));
+        assert_eq!(actor(&request).unwrap(), Actor::system("rollout"));
+    }
+
+    fn holder(actor: &Actor, role: Access) -> Caller {
+        let (token, actor) = ("12345678".to_owned(), actor.clone());
+        Caller::Holder(Arc::new(Principal { token, actor, access: vec![role] }))
+    }
+
+    #[test]
+    fn a_viewer_is_refused_what_changes_something_and_an_open_service_asks_nobody() {
+        let bob = Actor { subject: "bob".to_owned(), roles: [].into(), authenticated: true };
+        let mut request = Request::new(());
+        request.extensions_mut().insert(holder(&bob, Access::Viewer));
+        let refused = require(&request, &[Access::Operator]).unwrap_err();
+        assert_eq!((refused.code(), refused.reason()), (Code::PermissionDenied, "ROLE_MISSING"));
+        for caller in [holder(&bob, Access::Operator), Caller::Claimed] {
+            request.extensions_mut().insert(caller);
+            require(&request, &[Access::Operator]).unwrap();
+        }
     }
 
     #[test]

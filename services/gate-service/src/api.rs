@@ -5,8 +5,9 @@ use std::sync::Arc;
 use contracts::gate as pb;
 use contracts::gate::gate_service_server::GateService;
 use contracts::gate::signal_service_server::SignalService;
+use service_kit::access::Access;
 use service_kit::fault::{Fault, check_text, checked, last_part};
-use service_kit::identity::actor;
+use service_kit::identity::{actor, require};
 use service_kit::journaled::{command, request_key, stream_records};
 use service_kit::paging::{cut, page};
 use service_kit::uncancelled::uncancelled;
@@ -108,6 +109,9 @@ impl GateService for Api {
         &self,
         request: Request<pb::EvaluateGateRequest>,
     ) -> Answer<pb::GateReport> {
+        if !request.get_ref().validate_only {
+            require(&request, &[Access::Operator, Access::Approver])?;
+        }
         let actor = actor(&request)?;
         let request = request.into_inner();
         child("name", &request.name, "gates")?;

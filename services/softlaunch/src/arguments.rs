@@ -163,3 +163,15 @@ pub(crate) struct DemoArguments {
     #[arg(long, default_value_t = 50 * 1024 * 1024)]
     pub(crate) large_file_bytes: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_verb_asks_for_two_things_by_one_name() {
+        CommandLine::command().debug_assert();
+    }
+}

@@ -73,7 +73,8 @@ pub const POLICY: &[Rule] = &[
     rule("/flagd.sync.v1.FlagSyncService/GetMetadata", ASK, &[]),
     rule("/ofrep/v1/evaluate/flags", ASK, &[]),
     rule("/ofrep/v1/evaluate/flags/{key}", ASK, &[]),
-    // Gates. Everybody who looks may have a gate judged: what is kept of it is what was found.
+    // Gates. Whoever looks may have a gate judged; the service itself refuses a viewer to keep the
+    // report.
     rule("/softlaunch.gate.v1.GateService/ApplyGatePlan", NONE, &[Rollout]),
     rule("/softlaunch.gate.v1.GateService/GetGatePlan", READ, &[Rollout]),
     rule("/softlaunch.gate.v1.GateService/EvaluateGate", READ, &[Rollout]),

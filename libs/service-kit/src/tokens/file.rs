@@ -9,6 +9,8 @@ use vocab::{Actor, Role, Timestamp, excerpt};
 use super::{ID_LENGTH, Known, Principal, Tokens};
 use crate::access::Access;
 
+/// Begin the names of services, and of those who stopped work past them.
+const RESERVED: [&str; 2] = ["system:", "offline:"];
 const TOKENS_MAX: usize = 10_000; // Looked up in memory by every replica of every service.
 
 /// A token file, as it is written down.
@@ -90,8 +92,8 @@ impl TokenEntry {
         }
         let sha256 = unhex(&self.sha256).ok_or("sha256 is 64 of 0-9 and a-f")?;
         let subject = Actor::check_subject(&self.subject).map_err(|why| why.to_string())?;
-        if subject.starts_with("system:") {
-            return Err("`system:` names are Softlaunch's own".to_owned());
+        if RESERVED.iter().any(|prefix| subject.to_lowercase().starts_with(prefix)) {
+            return Err(format!("names with {} are Softlaunch's own", RESERVED.join(" or ")));
         }
         if self.access.is_empty() {
             return Err("access: names no role, e.g. viewer".to_owned());

@@ -84,6 +84,7 @@ fn a_malformed_token_is_named_with_what_would_be_right() {
         (TokenEntry { sha256: "aa".to_owned(), ..good() }, "sha256 is 64"),
         (TokenEntry { sha256: "\u{e9}".repeat(32), ..good() }, "sha256 is 64"),
         (TokenEntry { subject: "system:rollout".to_owned(), ..good() }, "Softlaunch's own"),
+        (TokenEntry { subject: "Offline:bob".to_owned(), ..good() }, "Softlaunch's own"),
         (TokenEntry { subject: "a b".to_owned(), ..good() }, "is not a name"),
         (TokenEntry { access: Vec::new(), ..good() }, "names no role"),
         (TokenEntry { holding: vec!["SRE Lead".to_owned()], ..good() }, "is not a role"),

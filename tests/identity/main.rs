@@ -1,0 +1,8 @@
+//! Who is let in, and who is not: real guarded servers, and callers of every kind.
+
+mod call;
+mod changing;
+mod doors;
+mod every_rpc;
+mod together;
+mod written;
