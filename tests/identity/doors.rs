@@ -29,18 +29,19 @@ async fn handshake(
     house: &Guarded,
     version: &'static SupportedProtocolVersion,
 ) -> std::io::Result<()> {
-    let pem = std::fs::read(house.certificates.file("ca.pem")).unwrap();
+    let pem = std::fs::read(house.certificates.file("ca.pem"))?;
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+    let authority = CertificateDer::from_pem_slice(&pem).expect("it is PEM");
+    roots.add(authority).expect("it is an authority");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
-        .unwrap()
+        .expect("ring knows every version")
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let socket = TcpStream::connect(house.addresses[&Noun::Flag]).await?;
-    let name = ServerName::try_from("localhost").unwrap();
+    let name = ServerName::try_from("localhost").expect("it is a name");
     TlsConnector::from(Arc::new(config)).connect(name, socket).await.map(drop)
 }
 

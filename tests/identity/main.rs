@@ -2,6 +2,7 @@
 
 mod call;
 mod changing;
+mod crowded;
 mod doors;
 mod every_rpc;
 mod together;

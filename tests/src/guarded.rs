@@ -23,13 +23,15 @@ use tokio::net::TcpListener;
 pub struct Guards {
     /// Whether methods may be asked for.
     pub reflection: bool,
-    /// Connections at a time.
-    pub connections_max: usize,
+    /// Calls at a time.
+    pub calls_max: usize,
+    /// How often each person and worker may call.
+    pub calls_per_second: u32,
 }
 
 impl Default for Guards {
     fn default() -> Self {
-        Self { reflection: true, connections_max: 1_000 }
+        Self { reflection: true, calls_max: 1_000, calls_per_second: 0 }
     }
 }
 
@@ -85,7 +87,7 @@ impl Guarded {
         house.write_tokens(&TokenFile::default());
         let mut listeners = Vec::new();
         for noun in Noun::ALL {
-            let (server, identity) = (house.server(noun, guards), house.identity());
+            let (server, identity) = (house.server(noun, guards), house.identity(guards));
             let listener = listen(&server, &identity).await.expect("a port is free");
             house.addresses.insert(noun, listener.local_addr().expect("it is somewhere"));
             listeners.push((noun, listener, server, identity));
@@ -171,12 +173,16 @@ impl Guarded {
             tls_key_file: key,
             tls_client_ca_file: authority,
             reflection: guards.reflection,
-            connections_max: guards.connections_max,
+            connections_max: 1_000,
+            calls_max: guards.calls_max,
         }
     }
 
-    fn identity(&self) -> IdentitySettings {
-        IdentitySettings { tokens_file: self.tokens_file().display().to_string() }
+    fn identity(&self, guards: Guards) -> IdentitySettings {
+        IdentitySettings {
+            tokens_file: self.tokens_file().display().to_string(),
+            calls_per_second: guards.calls_per_second,
+        }
     }
 
     fn files(&self, noun: Noun) -> [String; 3] {

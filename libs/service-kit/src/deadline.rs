@@ -16,7 +16,9 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
+use crate::fault::Fault;
 use crate::guard::{Guard, refusal, while_valid};
+use crate::lanes::Lanes;
 
 /// Wraps every call in a span and a deadline, once it has passed the guard.
 #[derive(Debug, Clone)]
@@ -25,21 +27,22 @@ pub struct CallLayer {
     pub timeout: Duration,
     /// Lets calls in, or not.
     pub guard: Guard,
+    /// How many at a time.
+    pub lanes: Lanes,
 }
 
 /// See [`CallLayer`].
 #[derive(Debug, Clone)]
 pub struct Call<S> {
     inner: S,
-    timeout: Duration,
-    guard: Guard,
+    layer: CallLayer,
 }
 
 impl<S> Layer<S> for CallLayer {
     type Service = Call<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Call { inner, timeout: self.timeout, guard: self.guard.clone() }
+        Call { inner, layer: self.clone() }
     }
 }
 
@@ -61,15 +64,20 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let span = call_span(&request);
-        let pass = match span.in_scope(|| self.guard.admit(&mut request)) {
-            Ok(pass) => pass,
+        let CallLayer { guard, lanes, timeout: longest } = &self.layer;
+        let admitted = span.in_scope(|| {
+            let pass = guard.admit(&mut request)?;
+            Ok::<_, Fault>((pass, lanes.enter(request.uri().path())?))
+        });
+        let (pass, place) = match admitted {
+            Ok(admitted) => admitted,
             Err(fault) => {
                 span.record("rpc.grpc.status_code", i32::from(fault.code()));
                 let response = refusal(request.uri().path(), fault);
                 return Box::pin(std::future::ready(Ok(response)));
             }
         };
-        let timeout = deadline(request.headers()).map_or(self.timeout, |own| own.min(self.timeout));
+        let timeout = deadline(request.headers()).map_or(*longest, |own| own.min(*longest));
         let answer = self.inner.call(request);
         let recorder = span.clone();
         Box::pin(
@@ -82,6 +90,7 @@ where
                         Status::deadline_exceeded(why).into_http()
                     }
                 };
+                drop(place); // A stream goes on without one.
                 let code = grpc_status(&response).unwrap_or(Code::Ok);
                 recorder.record("rpc.grpc.status_code", i32::from(code));
                 Ok(match pass {

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::guard::Guard;
 use crate::incoming;
+use crate::lanes::Lanes;
 use crate::reload::Followed;
 use crate::server::{
     HardenedRouter, HardenedServer, guarded, serve_incoming, with_health, with_reflection,
@@ -24,6 +25,7 @@ use crate::tokens::{TokenFile, Tokens};
 pub struct Entrance {
     guard: Guard,
     tls: Option<ServerTls>,
+    lanes: Lanes,
     reflection: bool,
     connections_max: usize,
 }
@@ -59,9 +61,13 @@ impl Entrance {
     ) -> Result<Self, SettingsError> {
         let missing = missing(server, identity);
         let (reflection, connections_max) = (server.reflection, server.connections_max);
+        let lanes = Lanes::new(server.calls_max);
         match missing.len() {
             0 => {}
-            4 => return Ok(Self { guard: Guard::open(), tls: None, reflection, connections_max }),
+            4 => {
+                let guard = Guard::open();
+                return Ok(Self { guard, tls: None, lanes, reflection, connections_max });
+            }
             _ => {
                 let why = format!(
                     "a service is guarded as a whole or not at all: {} missing",
@@ -82,13 +88,14 @@ impl Entrance {
         if tokens.get().is_empty() {
             tracing::warn!("no token is in identity.tokens_file: only services are let in");
         }
-        Ok(Self { guard: Guard::by(tokens), tls: Some(tls), reflection, connections_max })
+        let guard = Guard::by(tokens, identity.calls_per_second);
+        Ok(Self { guard, tls: Some(tls), lanes, reflection, connections_max })
     }
 
     /// A hardened server behind this entrance.
     #[must_use]
     pub fn server(&self) -> HardenedServer {
-        guarded(self.guard.clone())
+        guarded(self.guard.clone(), self.lanes.clone())
     }
 
     /// Adds health, and reflection where the settings want it; see

@@ -5,16 +5,17 @@
 //! fill it.
 
 mod answer;
+mod audit;
+mod rate;
 mod stream;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Request;
 use http::header::AUTHORIZATION;
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::Counter;
+use tokio::time::Instant;
 use tonic::Code;
 use tonic::body::Body;
 use vocab::excerpt;
@@ -24,9 +25,12 @@ use crate::clock::real_now;
 use crate::fault::Fault;
 use crate::identity::{Caller, DOMAIN};
 use crate::incoming::{Peer, Shown};
-use crate::metrics::meter;
+use crate::lanes::stops;
 use crate::reload::Followed;
 use crate::tokens::{self, Denied, Principal, Tokens};
+
+use audit::{Audit, Refused};
+use rate::Rates;
 
 pub(crate) use answer::refusal;
 pub(crate) use stream::while_valid;
@@ -43,7 +47,8 @@ impl fmt::Debug for Guard {
 
 struct Doorkeeper {
     tokens: Followed<Tokens>,
-    refused: Counter<u64>,
+    rates: Rates,
+    audit: Audit,
 }
 
 /// What a call was let in by.
@@ -69,12 +74,9 @@ impl Guard {
 
     /// Lets in holders of a token and services with a certificate, by the table of
     /// [`crate::access`].
-    pub(crate) fn by(tokens: Followed<Tokens>) -> Self {
-        let refused = meter()
-            .u64_counter("softlaunch.identity.refused")
-            .with_description("Calls that were refused for who called them.")
-            .build();
-        Self(Some(Arc::new(Doorkeeper { tokens, refused })))
+    pub(crate) fn by(tokens: Followed<Tokens>, calls_per_second: u32) -> Self {
+        let (rates, audit) = (Rates::new(calls_per_second), Audit::new());
+        Self(Some(Arc::new(Doorkeeper { tokens, rates, audit })))
     }
 
     /// Lets a call in, with its caller; a holder's call with a pass that may be looked at again.
@@ -101,9 +103,10 @@ impl Doorkeeper {
         }
         let peer = request.extensions().get::<Peer>();
         let (address, shown) = (peer.and_then(|peer| peer.address), peer.map(|peer| &peer.shown));
-        let proven = self.prove(request, shown).inspect_err(|fault| {
-            self.note(rule, path, "somebody", address, fault);
-        })?;
+        let note = |who: &str, fault: &Fault| {
+            self.audit.note(&Refused { rule, path, who, address, fault });
+        };
+        let proven = self.prove(request, shown).inspect_err(|fault| note("somebody", fault))?;
         let (name, may) = match &proven {
             Proven::Service(noun) => {
                 (format!("system:{noun}"), rule.filter(|rule| rule.admits_service(*noun)))
@@ -115,12 +118,16 @@ impl Doorkeeper {
         };
         let Some(allowed) = may else {
             let fault = not_allowed(rule, path);
-            self.note(rule, path, &name, address, &fault);
+            note(&name, &fault);
             return Err(fault);
         };
         Ok(match proven {
             Proven::Service(noun) => (Caller::Service(noun), None),
             Proven::Holder(shown, principal) => {
+                if !stops(path) {
+                    let counted = self.rates.count(&principal.actor.subject, Instant::now());
+                    counted.map_err(too_often)?;
+                }
                 let pass = Pass { keeper: Arc::clone(self), shown, rule: allowed };
                 (Caller::Holder(principal), Some(pass))
             }
@@ -153,24 +160,6 @@ impl Doorkeeper {
             )),
         }
     }
-
-    /// Says that a call was refused: in the log, and as a figure.
-    fn note(
-        &self,
-        rule: Option<&'static Rule>,
-        path: &str,
-        who: &str,
-        address: Option<SocketAddr>,
-        fault: &Fault,
-    ) {
-        // Only methods we know become a label: others are whatever the caller made up.
-        let method = rule.map_or("unknown", |rule| rule.path.trim_start_matches('/'));
-        self.refused
-            .add(1, &[KeyValue::new("rpc", method), KeyValue::new("reason", fault.reason())]);
-        let (rpc, why) = (excerpt(path), fault.reason());
-        let from = address.map(tracing::field::display);
-        tracing::warn!(target: "audit", who, %rpc, why, from, "call refused");
-    }
 }
 
 impl Pass {
@@ -193,6 +182,11 @@ fn denied(why: Denied) -> Fault {
         Denied::Expired => ("TOKEN_EXPIRED", "the token has expired: ask for a new one"),
     };
     Fault::new(Code::Unauthenticated, DOMAIN, reason, message)
+}
+
+fn too_often(after: Duration) -> Fault {
+    let message = "you call more often than you may: slow down";
+    Fault::new(Code::ResourceExhausted, DOMAIN, "RATE_LIMITED", message).retry_after(after)
 }
 
 fn not_allowed(rule: Option<&'static Rule>, path: &str) -> Fault {

@@ -14,6 +14,7 @@ pub mod identity;
 mod incoming;
 pub mod journaled;
 pub mod json;
+pub mod lanes;
 pub mod metrics;
 pub mod paging;
 pub mod peers;

@@ -14,6 +14,7 @@ use tower::layer::util::{Identity, Stack};
 use crate::deadline::CallLayer;
 use crate::guard::Guard;
 use crate::incoming::{self, Connection};
+use crate::lanes::{CALLS_MAX, Lanes};
 use crate::shutdown::Shutdown;
 use crate::status::{StoreStatus, TellingHealth};
 
@@ -41,12 +42,12 @@ pub type HardenedRouter = Router<Stack<CallLayer, Identity>>;
 /// Builds a server with every limit set that lets everybody in, as whoever they claim to be.
 #[must_use]
 pub fn hardened() -> HardenedServer {
-    guarded(Guard::open())
+    guarded(Guard::open(), Lanes::new(CALLS_MAX))
 }
 
 /// Builds a server with every limit set.
 #[expect(clippy::disallowed_methods, reason = "the home of servers")]
-pub(crate) fn guarded(guard: Guard) -> HardenedServer {
+pub(crate) fn guarded(guard: Guard, lanes: Lanes) -> HardenedServer {
     Server::builder()
         .concurrency_limit_per_connection(STREAMS_MAX as usize)
         .load_shed(true)
@@ -56,7 +57,7 @@ pub(crate) fn guarded(guard: Guard) -> HardenedServer {
         .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .layer(CallLayer { timeout: UNARY_TIMEOUT, guard })
+        .layer(CallLayer { timeout: UNARY_TIMEOUT, guard, lanes })
 }
 
 /// Adds health and reflection (v1 and v1alpha) for the named services, and what health says of the

@@ -13,7 +13,11 @@ use store::{Durability, Options, TlsFiles};
 use vocab::Timestamp;
 
 use crate::clock::{Clock, Demo};
+use crate::lanes::CALLS_MAX;
 use crate::server::CONNECTIONS_MAX;
+
+/// How often one person or worker may call, where the settings do not say.
+const CALLS_PER_SECOND: u32 = 5_000;
 
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -41,10 +45,22 @@ pub struct ServerSettings {
     /// Connections at a time; those beyond are closed at once.
     #[serde(default = "connections_max")]
     pub connections_max: usize,
+    /// Calls at a time, besides those that stop work and those that hear of it; the others are
+    /// refused at once.
+    #[serde(default = "calls_max")]
+    pub calls_max: usize,
 }
 
 const fn yes() -> bool {
     true
+}
+
+const fn calls_max() -> usize {
+    CALLS_MAX
+}
+
+const fn calls_per_second() -> u32 {
+    CALLS_PER_SECOND
 }
 
 const fn connections_max() -> usize {
@@ -52,12 +68,22 @@ const fn connections_max() -> usize {
 }
 
 /// Who may call.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentitySettings {
     /// The tokens of people and workers; nobody is asked for one where empty.
     #[serde(default)]
     pub tokens_file: String,
+    /// How often each of them may call; 0 for as often as they like. Calls that stop work are not
+    /// counted.
+    #[serde(default = "calls_per_second")]
+    pub calls_per_second: u32,
+}
+
+impl Default for IdentitySettings {
+    fn default() -> Self {
+        Self { tokens_file: String::new(), calls_per_second: CALLS_PER_SECOND }
+    }
 }
 
 /// What is logged and exported.

@@ -25,6 +25,7 @@ fn open(address: &str) -> (ServerSettings, IdentitySettings) {
         tls_client_ca_file: String::new(),
         reflection: true,
         connections_max: PLACES,
+        calls_max: 100,
     };
     (server, IdentitySettings::default())
 }
@@ -40,7 +41,7 @@ fn guarded(address: &str, made: &Certificates) -> (ServerSettings, IdentitySetti
         tls_client_ca_file: file("ca.pem"),
         ..server
     };
-    (server, IdentitySettings { tokens_file })
+    (server, IdentitySettings { tokens_file, ..IdentitySettings::default() })
 }
 
 #[tokio::test]
