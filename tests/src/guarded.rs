@@ -174,6 +174,7 @@ impl Guarded {
             tls_client_ca_file: authority,
             reflection: guards.reflection,
             connections_max: 1_000,
+            connections_per_address_max: 0,
             calls_max: guards.calls_max,
         }
     }

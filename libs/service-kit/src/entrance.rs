@@ -3,12 +3,13 @@
 //! There is nothing in between: a service that is guarded in part is refused at start, with what
 //! is missing.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tokio::net::TcpListener;
 
 use crate::guard::Guard;
-use crate::incoming;
+use crate::incoming::{self, Bounds};
 use crate::lanes::Lanes;
 use crate::reload::Followed;
 use crate::server::{
@@ -27,7 +28,7 @@ pub struct Entrance {
     tls: Option<ServerTls>,
     lanes: Lanes,
     reflection: bool,
-    connections_max: usize,
+    bounds: Bounds,
 }
 
 /// The settings that guard a service, by name and value.
@@ -60,13 +61,17 @@ impl Entrance {
         identity: &IdentitySettings,
     ) -> Result<Self, SettingsError> {
         let missing = missing(server, identity);
-        let (reflection, connections_max) = (server.reflection, server.connections_max);
+        let reflection = server.reflection;
+        let bounds = Bounds {
+            max: server.connections_max,
+            per_address_max: server.connections_per_address_max,
+        };
         let lanes = Lanes::new(server.calls_max);
         match missing.len() {
             0 => {}
             4 => {
                 let guard = Guard::open();
-                return Ok(Self { guard, tls: None, lanes, reflection, connections_max });
+                return Ok(Self { guard, tls: None, lanes, reflection, bounds });
             }
             _ => {
                 let why = format!(
@@ -89,7 +94,7 @@ impl Entrance {
             tracing::warn!("no token is in identity.tokens_file: only services are let in");
         }
         let guard = Guard::by(tokens, identity.calls_per_second);
-        Ok(Self { guard, tls: Some(tls), lanes, reflection, connections_max })
+        Ok(Self { guard, tls: Some(tls), lanes, reflection, bounds })
     }
 
     /// A hardened server behind this entrance.
@@ -124,7 +129,7 @@ impl Entrance {
         listener: TcpListener,
         shutdown: Shutdown,
     ) -> Result<(), tonic::transport::Error> {
-        let sockets = incoming::accept(listener, self.tls.clone(), self.connections_max);
+        let sockets = incoming::accept(listener, self.tls.clone(), self.bounds);
         serve_incoming(router, sockets, shutdown).await
     }
 }
@@ -134,7 +139,14 @@ pub(crate) fn are(missing: &[&str]) -> String {
     format!("{} {verb}", missing.join(", "))
 }
 
+/// Whoever can write the file can be anybody.
+const WRITABLE_BY_OTHERS: u32 = 0o002;
+
 fn read_tokens(path: &Path) -> Result<Tokens, String> {
+    let mode = std::fs::metadata(path).map(|file| file.permissions().mode());
+    if mode.is_ok_and(|mode| mode & WRITABLE_BY_OTHERS != 0) {
+        return Err(format!("{} can be written by every user: chmod 600 it", path.display()));
+    }
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     TokenFile::parse(&text)

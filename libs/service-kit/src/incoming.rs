@@ -1,6 +1,8 @@
 //! Sockets on their way in: a bound on how many, a handshake that must end, and who is at the
 //! other end.
 
+mod places;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,13 +12,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{Connected, TcpIncoming};
 
+use places::{Place, Places};
+
 use crate::access::Noun;
+use crate::sparing::Sparing;
 use crate::tls::{ServerTls, service_of};
 
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
@@ -46,7 +51,7 @@ pub(crate) enum Shown {
 pub(crate) struct Connection {
     stream: Stream,
     peer: Peer,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 #[derive(Debug)]
@@ -63,18 +68,26 @@ impl Connected for Connection {
     }
 }
 
-/// Takes sockets for as long as the returned stream lives; those beyond `connections_max` are
-/// closed at once.
+/// How many connections there may be: in all, and from one address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) max: usize,
+    /// 0 for no bound.
+    pub(crate) per_address_max: usize,
+}
+
+/// Takes sockets for as long as the returned stream lives; those beyond the bounds are closed at
+/// once.
 pub(crate) fn accept(
     listener: TcpListener,
     tls: Option<ServerTls>,
-    connections_max: usize,
+    bounds: Bounds,
 ) -> ReceiverStream<io::Result<Connection>> {
     // What a server is told of sockets holds only for those that it binds itself.
     let sockets =
         TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(TCP_KEEPALIVE));
     let (tx, rx) = mpsc::channel(WAITING_MAX);
-    let places = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
+    let places = Places::new(bounds.max, bounds.per_address_max);
     tokio::spawn(run(sockets, tls, places, tx));
     ReceiverStream::new(rx)
 }
@@ -82,9 +95,10 @@ pub(crate) fn accept(
 async fn run(
     mut sockets: TcpIncoming,
     tls: Option<ServerTls>,
-    places: Arc<Semaphore>,
+    places: Places,
     tx: mpsc::Sender<io::Result<Connection>>,
 ) {
+    let lines = Arc::new(Sparing::new());
     loop {
         let socket = tokio::select! {
             socket = sockets.next() => socket,
@@ -100,8 +114,10 @@ async fn run(
             None => return,
         };
         let address = socket.peer_addr().ok();
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!(?address, "too many connections: closed");
+        let Some(place) = places.take(address.map(|address| address.ip())) else {
+            if lines.may_say() {
+                tracing::warn!(target: "audit", ?address, "too many connections: closed");
+            }
             continue;
         };
         let Some(tls) = &tls else {
@@ -112,21 +128,21 @@ async fn run(
             }
             continue;
         };
-        let (acceptor, tx) = (tls.acceptor(), tx.clone());
+        let (acceptor, tx, lines) = (tls.acceptor(), tx.clone(), Arc::clone(&lines));
         tokio::spawn(async move {
-            match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
+            let why = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await {
                 Ok(Ok(stream)) => {
                     let peer = Peer { address, shown: shown(&stream) };
                     let stream = Stream::Tls(Box::new(stream));
                     // Nobody takes it where the server has ended meanwhile.
                     tx.send(Ok(Connection { stream, peer, _place: place })).await.ok();
+                    return;
                 }
-                Ok(Err(error)) => {
-                    tracing::warn!(target: "audit", ?address, why = %error, "handshake refused");
-                }
-                Err(_elapsed) => {
-                    tracing::warn!(target: "audit", ?address, why = "it took too long", "handshake refused");
-                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_elapsed) => "it took too long".to_owned(),
+            };
+            if lines.may_say() {
+                tracing::warn!(target: "audit", ?address, why, "handshake refused");
             }
         });
     }

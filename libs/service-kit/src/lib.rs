@@ -23,6 +23,7 @@ mod reload;
 pub mod server;
 pub mod settings;
 pub mod shutdown;
+mod sparing;
 pub mod status;
 pub mod telemetry;
 pub mod tls;

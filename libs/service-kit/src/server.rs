@@ -13,7 +13,7 @@ use tower::layer::util::{Identity, Stack};
 
 use crate::deadline::CallLayer;
 use crate::guard::Guard;
-use crate::incoming::{self, Connection};
+use crate::incoming::{self, Bounds, Connection};
 use crate::lanes::{CALLS_MAX, Lanes};
 use crate::shutdown::Shutdown;
 use crate::status::{StoreStatus, TellingHealth};
@@ -33,6 +33,8 @@ const HEALTH: &str = "grpc.health.v1.Health";
 
 /// Connections at a time, where the settings do not say.
 pub const CONNECTIONS_MAX: usize = 10_000;
+/// Connections at a time from one address, where the settings do not say.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 2_000;
 
 /// A server with our layer.
 pub type HardenedServer = Server<Stack<CallLayer, Identity>>;
@@ -114,7 +116,8 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), tonic::transport::Error> {
-    let sockets = incoming::accept(listener, None, CONNECTIONS_MAX);
+    let bounds = Bounds { max: CONNECTIONS_MAX, per_address_max: 0 };
+    let sockets = incoming::accept(listener, None, bounds);
     serve_incoming(router, sockets, shutdown).await
 }
 

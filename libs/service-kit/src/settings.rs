@@ -14,7 +14,7 @@ use vocab::Timestamp;
 
 use crate::clock::{Clock, Demo};
 use crate::lanes::CALLS_MAX;
-use crate::server::CONNECTIONS_MAX;
+use crate::server::{CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX};
 
 /// How often one person or worker may call, where the settings do not say.
 const CALLS_PER_SECOND: u32 = 5_000;
@@ -45,6 +45,9 @@ pub struct ServerSettings {
     /// Connections at a time; those beyond are closed at once.
     #[serde(default = "connections_max")]
     pub connections_max: usize,
+    /// Connections at a time from one address but loopback; 0 for no bound of its own.
+    #[serde(default = "connections_per_address_max")]
+    pub connections_per_address_max: usize,
     /// Calls at a time, besides those that stop work and those that hear of it; the others are
     /// refused at once.
     #[serde(default = "calls_max")]
@@ -53,6 +56,10 @@ pub struct ServerSettings {
 
 const fn yes() -> bool {
     true
+}
+
+const fn connections_per_address_max() -> usize {
+    CONNECTIONS_PER_ADDRESS_MAX
 }
 
 const fn calls_max() -> usize {

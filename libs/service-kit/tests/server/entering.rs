@@ -1,5 +1,6 @@
 //! Where a service listens, whom it waits for, and how many at a time.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use service_kit::bootstrap::listen;
@@ -25,6 +26,7 @@ fn open(address: &str) -> (ServerSettings, IdentitySettings) {
         tls_client_ca_file: String::new(),
         reflection: true,
         connections_max: PLACES,
+        connections_per_address_max: 0,
         calls_max: 100,
     };
     (server, IdentitySettings::default())
@@ -105,6 +107,11 @@ async fn a_file_that_cannot_be_used_is_refused_at_start_by_name() {
         &identity,
         "nowhere.pem",
     );
+    let writable = std::fs::Permissions::from_mode(0o666);
+    std::fs::set_permissions(&identity.tokens_file, writable).unwrap();
+    refused(&server, &identity, "can be written by every user");
+    let own = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(&identity.tokens_file, own).unwrap();
     std::fs::write(&identity.tokens_file, "[[token]]").unwrap();
     refused(&server, &identity, "tokens.toml");
     std::fs::remove_file(&identity.tokens_file).unwrap();
