@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use test_kit::eventually;
 
@@ -59,7 +59,8 @@ impl Place {
 
     async fn up(&self) -> Running {
         let mut command = Command::new(softlaunch());
-        command.args(["up", "--free-ports", "--secure", &self.file("tls")]);
+        command.args(["up", "--free-ports", "--log-filter", "error"]).stdout(Stdio::null());
+        command.args(["--secure", &self.file("tls")]);
         command.args(["--data-dir", &self.file("data")]);
         let running = Running::start(&mut command);
         let endpoints = self.path("data/endpoints.toml");
