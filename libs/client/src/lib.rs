@@ -37,6 +37,27 @@
 //! the file, and each answer says that it is stale. The kill switch is asked here as well: once its
 //! permission is over everything counts as killed, however fresh the flags are.
 //!
+//! Where the services are guarded, a worker trusts their authority and shows a token, each from a
+//! file:
+//!
+//! ```no_run
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use client::{Client, CredentialFiles, Credentials, Options};
+//!
+//! let files = CredentialFiles {
+//!     authority: Some("tls/ca.pem".into()),
+//!     token: Some("worker-1.token".into()),
+//!     ..CredentialFiles::default()
+//! };
+//! let credentials = Credentials::read(&files)?;
+//! let flag_address = "https://flag.example.com:7101".to_owned();
+//! // ... and those of the gate service and the kill-switch service.
+//! let options = Options::new("ingestion_v2", "ingestion_v2_enabled");
+//! let client = Client::start(Options { credentials, flag_address, ..options })?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! **Invariant:** out of touch with the control plane a worker defers, it does not guess; and what
 //! it reports is counted once, however often it has to be sent.
 
@@ -60,7 +81,7 @@ use vocab::{FlagKey, Invalid, PipelineId, Timestamp};
 
 pub use admission::{Admission, Evaluated};
 pub use clock::{Now, demo_clock, system_clock};
-pub use credentials::{Credentials, Files as CredentialFiles};
+pub use credentials::{Credentials, Files as CredentialFiles, Unusable};
 pub use flag_core::{Attribute, Attributes, Reason, Value};
 pub use flagwatch::{
     Context, Details, Evaluation, EvaluationError, FlagOptions, FlagWatch, Source,

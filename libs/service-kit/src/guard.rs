@@ -200,3 +200,6 @@ fn not_allowed(rule: Option<&'static Rule>, path: &str) -> Fault {
         .with("needs", needs)
         .with("rpc", rule.path.trim_start_matches('/'))
 }
+
+#[cfg(test)]
+mod tests;
