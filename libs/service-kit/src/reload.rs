@@ -37,6 +37,11 @@ impl<T: Send + Sync + 'static> Followed<T> {
         Ok(Self(held))
     }
 
+    /// A handle that does not keep the files followed.
+    pub(crate) fn downgrade(&self) -> Weak<ArcSwap<T>> {
+        Arc::downgrade(&self.0)
+    }
+
     /// What holds now.
     pub(crate) fn get(&self) -> Arc<T> {
         self.0.load_full()
