@@ -94,6 +94,12 @@ impl Credentials {
         Ok(Self { tls: Some(tls), bearer })
     }
 
+    /// Whether an authority is trusted, and `https` addresses can be called.
+    #[must_use]
+    pub const fn has_authority(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Whether a token is shown.
     #[must_use]
     pub const fn has_token(&self) -> bool {

@@ -42,7 +42,7 @@ pub struct CommandLine {
     #[arg(long = "holding", global = true, value_name = "ROLE", value_delimiter = ',')]
     pub(crate) holding: Vec<String>,
     /// Where the services are: the endpoints.toml of a data directory. The documented local ports
-    /// (7101 to 7105) where absent.
+    /// (7101 to 7105) where absent, over TLS with --tls-ca.
     #[arg(long, global = true, value_name = "FILE", env = "SOFTLAUNCH_ENDPOINTS")]
     pub(crate) endpoints: Option<PathBuf>,
     /// Certificates of the authority that the services are trusted by, PEM; for https addresses.

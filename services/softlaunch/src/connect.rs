@@ -65,16 +65,13 @@ macro_rules! clients {
 
 impl Connection {
     pub(crate) fn new(line: &CommandLine) -> Result<Self, Failure> {
-        let endpoints = match &line.endpoints {
-            Some(path) => Endpoints::read(path)?,
-            None => Endpoints::default(),
-        };
+        let credentials = credentials(line)?;
+        let endpoints = Endpoints::find(line.endpoints.as_deref(), &credentials)?;
         let subject = match &line.subject {
             Some(name) => Actor::check_subject(name)?,
             None => String::new(),
         };
         let roles = line.holding.iter().map(|role| Role::new(role)).collect::<Result<_, _>>()?;
-        let credentials = credentials(line)?;
         Ok(Self { endpoints, outgoing: Outgoing::acting_as(&subject, roles), credentials })
     }
 

@@ -69,7 +69,7 @@ fn introduce(running: &AllInOne, metrics_page: Option<SocketAddr>, arguments: &U
         }
         None => (String::new(), " --as ada"),
     };
-    let option = if *endpoints == Endpoints::default() {
+    let option = if *endpoints == Endpoints::local(arguments.secure.is_some()) {
         String::new()
     } else {
         format!(" --endpoints {data}/{}", crate::endpoints::FILE)

@@ -81,7 +81,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let mut checks = Vec::new();
     if !arguments.store_only {
-        let endpoints = endpoints.map(Endpoints::read).transpose()?.unwrap_or_default();
+        let endpoints = Endpoints::find(endpoints, credentials)?;
         checks.extend(services(endpoints, credentials).await);
     }
     if let Some(location) = &arguments.store {
