@@ -1,6 +1,6 @@
 //! The guard: who calls, and whether they may, decided before a byte of the body is read.
 //!
-//! **Invariant:** every call that is let in carries its [`Caller`], and every one that is not is
+//! **Invariant:** every call that is let in carries its caller, and every one that is not is
 //! said under the log target `audit`. Refusals are not put into a journal: whoever is refused could
 //! fill it.
 

@@ -2,7 +2,7 @@
 //! identity of services taken from theirs.
 //!
 //! tonic's own server takes its certificate once, allows TLS 1.2 and waits for a handshake without
-//! end; so the sockets are ours ([`crate::incoming`]), and tonic is given what they carry.
+//! end; so the sockets are ours (`incoming.rs`), and tonic is given what they carry.
 
 use std::path::PathBuf;
 use std::sync::Arc;
