@@ -25,6 +25,7 @@ const BELOW: &[&str] = &[
     "contracts",
     "flag-wire",
     "store",
+    "credentials",
     "service-kit",
     "client",
 ];
@@ -48,12 +49,16 @@ const TABLE: &[Rule] = &[
     rule("contracts", &[]),
     rule("flag-wire", &["contracts", "flag-core", "plan", "vocab"]),
     rule("store", &["vocab"]),
+    rule("credentials", &["vocab"]),
     Rule {
         krate: "service-kit", // Commands on a journal map in one place.
-        may: &["vocab", "store"],
+        may: &["vocab", "store", "credentials"],
         in_tests: &["contracts", "test-kit", "capture"], // A server needs something to serve.
     },
-    rule("client", &["contracts", "flag-core", "flag-wire", "killswitch-core", "vocab"]),
+    rule(
+        "client",
+        &["contracts", "credentials", "flag-core", "flag-wire", "killswitch-core", "vocab"],
+    ),
     Rule {
         krate: "ingestion-worker",
         may: &["client", "vocab"],

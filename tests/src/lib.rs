@@ -4,6 +4,7 @@
 //! **Invariant:** nothing here injects a fault or calls a service on its own account.
 
 mod blueprint;
+mod guarded;
 mod history;
 mod house;
 mod linearizable;
@@ -11,6 +12,7 @@ mod raw;
 mod revisions;
 
 pub use blueprint::{Blueprint, Locked, Tree};
+pub use guarded::{Guarded, Guards, entry};
 pub use history::{Action, Begun, Call, Fault, History, Outcome, Recorder};
 pub use house::{CLIENT, House, Journals, Outlets, Person, ask};
 pub use linearizable::{Model, Timed, explain};

@@ -49,6 +49,10 @@ fn every_verb_has_help() {
         &["audit", "log", "--help"],
         &["audit", "verify", "--help"],
         &["audit", "export", "--help"],
+        &["certs", "--help"],
+        &["tokens", "add", "--help"],
+        &["tokens", "list", "--help"],
+        &["tokens", "revoke", "--help"],
     ] {
         let (code, out, err) = run(verb);
         assert_eq!(code, Some(0), "{verb:?}: {err}");

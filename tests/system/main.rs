@@ -10,5 +10,6 @@ mod kill;
 mod otlp;
 mod partition;
 mod processes;
+mod secure;
 mod separate;
 mod transfer;

@@ -12,13 +12,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use credentials::{Credentials, Line};
 use tokio::sync::watch;
 use tonic::Code;
-use tonic::transport::Channel;
 use vocab::Invalid;
 
+use crate::Way;
 use crate::clock::{Now, system_clock};
-use crate::endpoint;
 use crate::killwatch::KillWatch;
 use answer::{BOOLEAN, FLOAT, INTEGER, Kind, STRING, Seen};
 use held::Held;
@@ -42,6 +42,9 @@ pub struct FlagOptions {
     pub heartbeat: Duration,
     /// How long the service may take to answer for a flag that cannot be evaluated here.
     pub call_timeout: Duration,
+    /// Whom to trust, and what to show; [`Client::watch_flags`](crate::Client::watch_flags) takes
+    /// the client's.
+    pub credentials: Credentials,
     /// What time it is, for imported definitions that look at it.
     pub now: Now,
 }
@@ -51,7 +54,13 @@ impl Default for FlagOptions {
     /// from the system's clock.
     fn default() -> Self {
         let second = Duration::from_secs(1);
-        Self { state_file: None, heartbeat: second, call_timeout: second, now: system_clock() }
+        Self {
+            state_file: None,
+            heartbeat: second,
+            call_timeout: second,
+            credentials: Credentials::default(),
+            now: system_clock(),
+        }
     }
 }
 
@@ -74,7 +83,7 @@ impl std::fmt::Debug for FlagOptions {
 #[derive(Debug)]
 pub struct FlagWatch {
     reading: Reading,
-    channel: Channel,
+    line: Line,
     call_timeout: Duration,
     heard: watch::Sender<bool>,
 }
@@ -90,17 +99,17 @@ impl FlagWatch {
         kills: Arc<KillWatch>,
         options: FlagOptions,
     ) -> Result<Arc<Self>, Invalid> {
-        let endpoint = endpoint(address)?;
-        let FlagOptions { state_file, heartbeat, call_timeout, now } = options;
+        let way = Way::new(address, &options.credentials)?;
+        let FlagOptions { state_file, heartbeat, call_timeout, now, credentials: _ } = options;
         let held = Held::new(stream::remember(state_file.as_deref()).map(Arc::new));
         let silence = heartbeat.saturating_mul(HEARTBEATS_MISSED);
         let watch = Arc::new(Self {
             reading: Reading::new(Known::of(&held), kills, silence, now),
-            channel: endpoint.connect_lazy(),
+            line: way.connect(),
             call_timeout,
             heard: watch::Sender::new(false),
         });
-        let listener = Listener::new(Arc::clone(&watch), endpoint, silence, held);
+        let listener = Listener::new(Arc::clone(&watch), way, silence, held);
         tokio::spawn(listener.run(state_file));
         Ok(watch)
     }
@@ -191,7 +200,7 @@ impl FlagWatch {
         if !ask {
             return answer;
         }
-        let asked = asking::ask(self.channel.clone(), self.call_timeout, flag, context).await;
+        let asked = asking::ask(self.line.clone(), self.call_timeout, flag, context).await;
         let status = match asked {
             Ok(evaluation) => return read(&evaluation.seen()),
             Err(status) => status,

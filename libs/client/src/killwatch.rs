@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::killswitch::worker::Breaker as WireBreaker;
+use credentials::Credentials;
 use killswitch_core::{Policy, Scope, Target};
 use tokio::sync::watch;
 use vocab::Invalid;
 
+use crate::Way;
 use crate::clock::elapsed;
-use crate::endpoint;
 use held::Held;
 use reading::Reading;
 use stream::Listener;
@@ -38,6 +39,8 @@ pub struct WatchOptions {
     /// Where to keep the highest state, of one process alone; nothing is kept where `None`. No
     /// epoch is acknowledged before it is kept.
     pub state_file: Option<PathBuf>,
+    /// Whom to trust, and what to show.
+    pub credentials: Credentials,
 }
 
 /// What a process began with.
@@ -79,7 +82,7 @@ impl KillWatch {
     /// # Errors
     /// Refuses what is not an address such as `http://127.0.0.1:7103`.
     pub fn start(address: &str, options: WatchOptions) -> Result<Arc<Self>, Invalid> {
-        let endpoint = endpoint(address)?;
+        let way = Way::new(address, &options.credentials)?;
         let (held, remembered) = Held::remember(&options);
         let watch = Arc::new(Self {
             reading: Reading::new(held.known()),
@@ -87,7 +90,7 @@ impl KillWatch {
             breaker: watch::Sender::new(WireBreaker::Unspecified),
             heard: watch::Sender::new(false),
         });
-        let listener = Listener { watch: Arc::clone(&watch), endpoint, options, held };
+        let listener = Listener { watch: Arc::clone(&watch), way, options, held };
         tokio::spawn(listener.run());
         Ok(watch)
     }

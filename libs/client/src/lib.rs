@@ -37,6 +37,27 @@
 //! the file, and each answer says that it is stale. The kill switch is asked here as well: once its
 //! permission is over everything counts as killed, however fresh the flags are.
 //!
+//! Where the services are guarded, a worker trusts their authority and shows a token, each from a
+//! file:
+//!
+//! ```no_run
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use client::{Client, CredentialFiles, Credentials, Options};
+//!
+//! let files = CredentialFiles {
+//!     authority: Some("tls/ca.pem".into()),
+//!     token: Some("worker-1.token".into()),
+//!     ..CredentialFiles::default()
+//! };
+//! let credentials = Credentials::read(&files)?;
+//! let flag_address = "https://flag.example.com:7101".to_owned();
+//! // ... and those of the gate service and the kill-switch service.
+//! let options = Options::new("ingestion_v2", "ingestion_v2_enabled");
+//! let client = Client::start(Options { credentials, flag_address, ..options })?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! **Invariant:** out of touch with the control plane a worker defers, it does not guess; and what
 //! it reports is counted once, however often it has to be sent.
 
@@ -53,11 +74,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use credentials::{Bearer, Line};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Endpoint;
 use vocab::{FlagKey, Invalid, PipelineId, Timestamp};
 
 pub use admission::{Admission, Evaluated};
 pub use clock::{Now, demo_clock, system_clock};
+pub use credentials::{Credentials, Files as CredentialFiles, Unusable};
 pub use flag_core::{Attribute, Attributes, Reason, Value};
 pub use flagwatch::{
     Context, Details, Evaluation, EvaluationError, FlagOptions, FlagWatch, Source,
@@ -97,6 +121,8 @@ pub struct Options {
     /// Where this worker keeps the highest kill-switch state it has held, so that a restart does
     /// not take an older one; nothing is kept where `None`.
     pub state_file: Option<PathBuf>,
+    /// Whom this worker trusts and what it shows of itself, where the services are guarded.
+    pub credentials: Credentials,
     /// What time it is.
     pub now: Now,
 }
@@ -124,6 +150,7 @@ impl Options {
             killswitch_address: "http://127.0.0.1:7103".to_owned(),
             policy: Policy { stale_after: Duration::from_secs(10), fail_closed: true },
             state_file: None,
+            credentials: Credentials::default(),
             now: system_clock(),
         }
     }
@@ -134,8 +161,9 @@ impl Options {
 pub struct Client {
     pub(crate) flag: FlagKey,
     pub(crate) pipeline: PipelineId,
-    pub(crate) flags: Channel,
+    pub(crate) flags: Line,
     flag_address: Arc<str>,
+    credentials: Credentials,
     kills: Arc<KillWatch>,
     reporter: Reporter,
 }
@@ -162,14 +190,16 @@ impl Client {
                 policy: options.policy,
                 trust_max: None,
                 state_file: options.state_file,
+                credentials: options.credentials.clone(),
             },
         )?;
-        let gate = endpoint(&options.gate_address)?.connect_lazy();
+        let credentials = options.credentials;
+        let gate = Way::new(&options.gate_address, &credentials)?.connect();
         let reporter = Reporter::start(gate, &name, pipeline.clone(), Arc::clone(&options.now));
-        let (flag, flags) =
-            (FlagKey::new(&options.flag)?, endpoint(&options.flag_address)?.connect_lazy());
+        let flag = FlagKey::new(&options.flag)?;
+        let flags = Way::new(&options.flag_address, &credentials)?.connect();
         let flag_address = options.flag_address.into();
-        Ok(Self { flag, pipeline, flags, flag_address, kills, reporter })
+        Ok(Self { flag, pipeline, flags, flag_address, credentials, kills, reporter })
     }
 
     /// The kill switch as this worker knows it.
@@ -178,12 +208,13 @@ impl Client {
         &self.kills
     }
 
-    /// Follows the flags, to evaluate them in this process under this worker's kill switch. Must be
-    /// called inside a tokio runtime, once: every call opens a stream.
+    /// Follows the flags, to evaluate them in this process under this worker's kill switch, with this
+    /// worker's credentials. Must be called inside a tokio runtime, once: every call opens a stream.
     ///
     /// # Errors
     /// Refuses an address that is malformed.
     pub fn watch_flags(&self, options: FlagOptions) -> Result<Arc<FlagWatch>, Error> {
+        let options = FlagOptions { credentials: self.credentials.clone(), ..options };
         Ok(FlagWatch::start(&self.flag_address, Arc::clone(&self.kills), options)?)
     }
 
@@ -200,17 +231,29 @@ impl Client {
     }
 }
 
-pub(crate) fn endpoint(address: &str) -> Result<Endpoint, Invalid> {
-    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_e| {
-        let shown = vocab::excerpt(address);
-        Invalid::new(format!("`{shown}` is not an address such as http://127.0.0.1:7101"))
-    })?;
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(CALL_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(5)))
+/// The way to a service, for as many connections as it takes.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    endpoint: Endpoint,
+    bearer: Bearer,
+}
+
+impl Way {
+    pub(crate) fn new(address: &str, credentials: &Credentials) -> Result<Self, Invalid> {
+        let endpoint = credentials
+            .endpoint(address)?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(5));
+        Ok(Self { endpoint, bearer: credentials.bearer() })
+    }
+
+    /// A connection of its own, made when it is used.
+    pub(crate) fn connect(&self) -> Line {
+        InterceptedService::new(self.endpoint.connect_lazy(), self.bearer.clone())
+    }
 }
 
 pub(crate) fn wire_time(time: Timestamp) -> prost_types::Timestamp {

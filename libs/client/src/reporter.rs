@@ -6,9 +6,9 @@ use std::time::Duration;
 use contracts::gate as pb;
 use contracts::gate::signal::Kind;
 use contracts::gate::signal_service_client::SignalServiceClient;
+use credentials::Line;
 use tokio::sync::{mpsc, oneshot};
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use vocab::{PipelineId, Timestamp, UploadId, WorkspaceId};
 
@@ -87,7 +87,7 @@ impl std::fmt::Debug for Reporter {
 }
 
 impl Reporter {
-    pub(crate) fn start(gate: Channel, name: &str, pipeline: PipelineId, now: Now) -> Self {
+    pub(crate) fn start(gate: Line, name: &str, pipeline: PipelineId, now: Now) -> Self {
         let (queue, items) = mpsc::channel(QUEUE_MAX);
         let name = MetadataValue::try_from(name).ok(); // Unnamed where it cannot travel.
         let sender = Sender { gate, name, pipeline: pipeline.clone(), failed: None };
@@ -194,7 +194,7 @@ fn unsent(why: String) -> Unsent {
 }
 
 struct Sender {
-    gate: Channel,
+    gate: Line,
     name: Option<MetadataValue<Ascii>>,
     pipeline: PipelineId,
     failed: Option<Unsent>,

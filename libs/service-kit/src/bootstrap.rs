@@ -11,7 +11,11 @@ use store::{Durability, Location, Store};
 use tokio::net::TcpListener;
 
 use crate::clock::Clock;
-use crate::settings::{self, ClockSettings, SettingsError, StoreSettings, TelemetrySettings};
+use crate::entrance;
+use crate::settings::{
+    self, ClockSettings, IdentitySettings, ServerSettings, SettingsError, StoreSettings,
+    TelemetrySettings,
+};
 use crate::telemetry::Telemetry;
 
 const EXIT_USAGE: u8 = 64; // EX_USAGE of sysexits.h.
@@ -102,7 +106,30 @@ pub async fn run<S: ServiceSettings>(
     code
 }
 
-/// Binds a listener. Without authentication only loopback addresses are allowed.
+/// Binds the listener of a service: any address where it is guarded, and only a loopback address
+/// where it is open.
+///
+/// # Errors
+/// Names the address and what is wrong with it, or what is missing to guard the service.
+pub async fn listen(
+    server: &ServerSettings,
+    identity: &IdentitySettings,
+) -> Result<TcpListener, Error> {
+    let missing = entrance::missing(server, identity);
+    if missing.is_empty() || server.listen_address.ip().is_loopback() {
+        return bound(server.listen_address).await;
+    }
+    let why = format!(
+        "server.listen_address {} is not a loopback address: without TLS and authentication only \
+         127.0.0.0/8 and ::1 are served; {} missing",
+        server.listen_address,
+        entrance::are(&missing)
+    );
+    Err(SettingsError(why).into())
+}
+
+/// Binds a listener that everybody on this machine may talk to: only loopback addresses are
+/// allowed.
 ///
 /// # Errors
 /// Names the address and what is wrong with it.
@@ -114,6 +141,10 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
         );
         return Err(SettingsError(why).into());
     }
+    bound(address).await
+}
+
+async fn bound(address: SocketAddr) -> Result<TcpListener, Error> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address}: {error}"))?;

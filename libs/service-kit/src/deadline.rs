@@ -2,7 +2,8 @@
 //!
 //! tonic reports an expired deadline as `CANCELLED`, an oversized message as `OUT_OF_RANGE` and
 //! undecodable protobuf as `INTERNAL`. This layer answers `DEADLINE_EXCEEDED`,
-//! `RESOURCE_EXHAUSTED` and `INVALID_ARGUMENT`, and opens the span of every call.
+//! `RESOURCE_EXHAUSTED` and `INVALID_ARGUMENT`, and opens the span of every call. The guard comes
+//! first: a call that it refuses goes no further.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,25 +16,33 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
-/// Wraps every call in a span and a deadline.
-#[derive(Debug, Clone, Copy)]
+use crate::fault::Fault;
+use crate::guard::{Guard, refusal, while_valid};
+use crate::lanes::Lanes;
+
+/// Wraps every call in a span and a deadline, once it has passed the guard.
+#[derive(Debug, Clone)]
 pub struct CallLayer {
     /// The longest a unary call, or the beginning of a stream, may take.
     pub timeout: Duration,
+    /// Lets calls in, or not.
+    pub guard: Guard,
+    /// How many at a time.
+    pub lanes: Lanes,
 }
 
 /// See [`CallLayer`].
 #[derive(Debug, Clone)]
 pub struct Call<S> {
     inner: S,
-    timeout: Duration,
+    layer: CallLayer,
 }
 
 impl<S> Layer<S> for CallLayer {
     type Service = Call<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Call { inner, timeout: self.timeout }
+        Call { inner, layer: self.clone() }
     }
 }
 
@@ -53,9 +62,22 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let span = call_span(&request);
-        let timeout = deadline(request.headers()).map_or(self.timeout, |own| own.min(self.timeout));
+        let CallLayer { guard, lanes, timeout: longest } = &self.layer;
+        let admitted = span.in_scope(|| {
+            let pass = guard.admit(&mut request)?;
+            Ok::<_, Fault>((pass, lanes.enter(request.uri().path())?))
+        });
+        let (pass, place) = match admitted {
+            Ok(admitted) => admitted,
+            Err(fault) => {
+                span.record("rpc.grpc.status_code", i32::from(fault.code()));
+                let response = refusal(request.uri().path(), fault);
+                return Box::pin(std::future::ready(Ok(response)));
+            }
+        };
+        let timeout = deadline(request.headers()).map_or(*longest, |own| own.min(*longest));
         let answer = self.inner.call(request);
         let recorder = span.clone();
         Box::pin(
@@ -68,9 +90,13 @@ where
                         Status::deadline_exceeded(why).into_http()
                     }
                 };
+                drop(place); // A stream goes on without one.
                 let code = grpc_status(&response).unwrap_or(Code::Ok);
                 recorder.record("rpc.grpc.status_code", i32::from(code));
-                Ok(response)
+                Ok(match pass {
+                    Some(pass) => while_valid(pass, response),
+                    None => response,
+                })
             }
             .instrument(span),
         )

@@ -1,10 +1,12 @@
 //! Talking to other services: channels with limits, and followers that never give up.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use credentials::{Credentials, Files};
 use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::propagation::Outgoing;
 use crate::settings::SettingsError;
@@ -17,19 +19,41 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const DELAY_FIRST: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(5);
 
+/// What a service shows to its peers, and whom it trusts, by the files of its `[peers]` settings;
+/// an empty path is none.
+///
+/// # Errors
+/// Names the file that cannot be used.
+pub fn credentials(
+    authority: &str,
+    certificate: &str,
+    key: &str,
+) -> Result<Credentials, SettingsError> {
+    let file = |path: &str| (!path.is_empty()).then(|| PathBuf::from(path));
+    let files = Files {
+        authority: file(authority),
+        certificate: file(certificate),
+        key: file(key),
+        token: None,
+    };
+    Credentials::read(&files).map_err(|why| SettingsError(format!("peers: {why}")))
+}
+
 /// A lazily connected channel to a service. A call without a deadline of its own ends after
 /// `timeout`; streams are not cut by it.
 ///
 /// # Errors
-/// Refuses what is not an address such as `http://127.0.0.1:7101`.
-pub fn channel(name: &str, address: &str, timeout: Duration) -> Result<Channel, SettingsError> {
-    let endpoint = Endpoint::from_shared(address.to_owned())
-        .map_err(|_e| {
-            let shown = vocab::excerpt(address);
-            SettingsError(format!(
-                "peers.{name}: `{shown}` is not an address such as http://127.0.0.1:7101"
-            ))
-        })?
+/// Refuses what is not an address such as `http://127.0.0.1:7101`, and one that the credentials
+/// are not enough for.
+pub fn channel(
+    name: &str,
+    address: &str,
+    credentials: &Credentials,
+    timeout: Duration,
+) -> Result<Channel, SettingsError> {
+    let endpoint = credentials
+        .endpoint(address)
+        .map_err(|why| SettingsError(format!("peers.{name}: {why}")))?
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(timeout)
         .tcp_nodelay(true)
@@ -46,9 +70,11 @@ pub fn peer(
     name: &str,
     address: &str,
     outgoing: Outgoing,
+    credentials: &Credentials,
     timeout: Duration,
 ) -> Result<Peer, SettingsError> {
-    Ok(InterceptedService::new(channel(name, address, timeout)?, outgoing))
+    let channel = channel(name, address, credentials, timeout)?;
+    Ok(InterceptedService::new(channel, outgoing.showing(credentials.bearer())))
 }
 
 /// Runs `attempt` again and again until asked to end: soon after one that ended well or held for a

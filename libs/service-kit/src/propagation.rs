@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use credentials::Bearer;
 use opentelemetry::propagation::{Extractor, Injector};
 use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 use tonic::service::Interceptor;
@@ -10,18 +11,26 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use vocab::Role;
 
-/// Adds trace context and the caller's claimed identity to outgoing calls.
+/// Adds trace context to outgoing calls, and who calls: a token where there is one, and what is
+/// claimed besides, for services that are open.
 #[derive(Debug, Clone, Default)]
 pub struct Outgoing {
     subject: String,
     roles: Vec<Role>,
+    bearer: Bearer,
 }
 
 impl Outgoing {
     /// Calls as `subject` in `roles`.
     #[must_use]
     pub fn acting_as(subject: &str, roles: Vec<Role>) -> Self {
-        Self { subject: subject.to_owned(), roles }
+        Self { subject: subject.to_owned(), roles, bearer: Bearer::default() }
+    }
+
+    /// Shows a token, too.
+    #[must_use]
+    pub fn showing(self, bearer: Bearer) -> Self {
+        Self { bearer, ..self }
     }
 }
 
@@ -32,7 +41,7 @@ impl Interceptor for Outgoing {
             propagator.inject_context(&context, &mut Metadata(request.metadata_mut()));
         });
         crate::identity::claim(request.metadata_mut(), &self.subject, &self.roles)?;
-        Ok(request)
+        self.bearer.call(request)
     }
 }
 

@@ -13,6 +13,11 @@ use store::{Durability, Options, TlsFiles};
 use vocab::Timestamp;
 
 use crate::clock::{Clock, Demo};
+use crate::lanes::CALLS_MAX;
+use crate::server::{CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX};
+
+/// How often one person or worker may call, where the settings do not say.
+const CALLS_PER_SECOND: u32 = 5_000;
 
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +30,67 @@ pub struct SettingsError(pub String);
 pub struct ServerSettings {
     /// Address and port.
     pub listen_address: SocketAddr,
+    /// PEM file of the certificate shown to callers; the service is open where empty.
+    #[serde(default)]
+    pub tls_cert_file: String,
+    /// PEM file of that certificate's key.
+    #[serde(default)]
+    pub tls_key_file: String,
+    /// PEM file of the authority that other services' certificates are of.
+    #[serde(default)]
+    pub tls_client_ca_file: String,
+    /// Whether callers may ask which methods there are.
+    #[serde(default = "yes")]
+    pub reflection: bool,
+    /// Connections at a time; those beyond are closed at once.
+    #[serde(default = "connections_max")]
+    pub connections_max: usize,
+    /// Connections at a time from one address but loopback; 0 for no bound of its own.
+    #[serde(default = "connections_per_address_max")]
+    pub connections_per_address_max: usize,
+    /// Calls at a time, besides those that stop work and those that hear of it; the others are
+    /// refused at once.
+    #[serde(default = "calls_max")]
+    pub calls_max: usize,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn connections_per_address_max() -> usize {
+    CONNECTIONS_PER_ADDRESS_MAX
+}
+
+const fn calls_max() -> usize {
+    CALLS_MAX
+}
+
+const fn calls_per_second() -> u32 {
+    CALLS_PER_SECOND
+}
+
+const fn connections_max() -> usize {
+    CONNECTIONS_MAX
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentitySettings {
+    /// The tokens of people and workers; nobody is asked for one where empty.
+    #[serde(default)]
+    pub tokens_file: String,
+    /// How often each of them may call; 0 for as often as they like. Calls that stop work are not
+    /// counted.
+    #[serde(default = "calls_per_second")]
+    pub calls_per_second: u32,
+}
+
+impl Default for IdentitySettings {
+    fn default() -> Self {
+        Self { tokens_file: String::new(), calls_per_second: CALLS_PER_SECOND }
+    }
 }
 
 /// What is logged and exported.
@@ -49,22 +115,6 @@ pub enum LogFormat {
     Json,
     /// For people.
     Pretty,
-}
-
-/// Where the other services are; a service reads those it talks to.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PeerSettings {
-    /// The flag service.
-    pub flag: String,
-    /// The gate service.
-    pub gate: String,
-    /// The kill-switch service.
-    pub killswitch: String,
-    /// The communications service.
-    pub comms: String,
-    /// The rollout service.
-    pub rollout: String,
 }
 
 /// Where data is kept.

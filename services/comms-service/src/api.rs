@@ -84,7 +84,7 @@ impl CommsService for Api {
         &self,
         request: Request<pb::RedriveMessageRequest>,
     ) -> Answer<pb::Message> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         last_part(DOMAIN, "name", &request.name, "messages")?;
         let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
@@ -114,7 +114,7 @@ impl CommsService for Api {
         &self,
         request: Request<pb::RedriveMessagesRequest>,
     ) -> Answer<pb::RedriveMessagesResponse> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         if !request.rollout.is_empty() {
             last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
@@ -130,7 +130,7 @@ impl CommsService for Api {
         &self,
         request: Request<pb::SendCommunicationRequest>,
     ) -> Answer<pb::Communication> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
         let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
@@ -144,7 +144,7 @@ impl CommsService for Api {
         &self,
         request: Request<pb::AcknowledgeReminderRequest>,
     ) -> Answer<pb::AcknowledgeReminderResponse> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
         let reason = check_text(DOMAIN, "reason", &request.reason, false)?;
@@ -170,7 +170,7 @@ impl CommsService for Api {
         &self,
         request: Request<pb::TestChannelRequest>,
     ) -> Answer<pb::TestChannelResponse> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.get_ref();
         last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
         let tested = self.app.test_channel(&self.channels, request, &actor).await?;

@@ -25,9 +25,10 @@ use std::time::Duration;
 use contracts::comms::banner_service_server::BannerServiceServer;
 use contracts::comms::comms_service_server::CommsServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
+use service_kit::entrance::Entrance;
 use service_kit::peers::{self, peer};
 use service_kit::propagation::Outgoing;
-use service_kit::server::{self, MESSAGE_SIZE_MAX};
+use service_kit::server::MESSAGE_SIZE_MAX;
 use service_kit::shutdown::Shutdown;
 use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
@@ -80,6 +81,7 @@ pub async fn serve_with_pages(
 ) -> Result<(), Error> {
     comms_core::check_templates()?;
     let channels = Arc::new(Channels::new(&settings)?);
+    let entrance = Entrance::open(&settings.server, &settings.identity)?;
     let Dependencies { store, clock } = dependencies;
     let replica = Replica::open(Arc::clone(&store.journal), StreamName::new("comms")?).await?;
     let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
@@ -96,13 +98,14 @@ pub async fn serve_with_pages(
         holder,
     };
     let mut delivering = tokio::spawn(Arc::new(deliveries).run());
-    let router = server::with_health_and_reflection(
-        server::hardened(),
-        contracts::DESCRIPTORS,
-        &["softlaunch.comms.v1.BannerService", "softlaunch.comms.v1.CommsService"],
-        status,
-    )
-    .await?;
+    let router = entrance
+        .router(
+            entrance.server(),
+            contracts::DESCRIPTORS,
+            &["softlaunch.comms.v1.BannerService", "softlaunch.comms.v1.CommsService"],
+            status,
+        )
+        .await?;
     let pages = Arc::new(Pages::new(Arc::clone(&app), &settings));
     let mut showing = JoinSet::new(); // Ends with us.
     if let Some(listener) = pages_listener {
@@ -113,7 +116,7 @@ pub async fn serve_with_pages(
     let api = CommsServiceServer::new(Api::new(app, channels))
         .max_decoding_message_size(MESSAGE_SIZE_MAX);
     let router = router.add_service(api).add_service(banners);
-    let served = server::serve(router, listener, shutdown).await;
+    let served = entrance.serve(router, listener, shutdown).await;
     if tokio::time::timeout(DRAIN_GRACE, &mut delivering).await.is_err() {
         tracing::warn!("some deliveries did not end within the grace: they are tried again");
         delivering.abort();
@@ -123,10 +126,12 @@ pub async fn serve_with_pages(
 
 fn follow_peers(app: &Arc<App>, peers: &Peers) -> Result<(), Error> {
     let outgoing = || Outgoing::acting_as("comms-service", Vec::new());
-    let rollout = peer("rollout", &peers.rollout, outgoing(), PEER_TIMEOUT)?;
-    let gate = peer("gate", &peers.gate, outgoing(), PEER_TIMEOUT)?;
-    let killswitch = peer("killswitch", &peers.killswitch, outgoing(), PEER_TIMEOUT)?;
-    let flag = peer("flag", &peers.flag, outgoing(), PEER_TIMEOUT)?;
+    let shown = peers.credentials()?;
+    let to = |name, address| peer(name, address, outgoing(), &shown, PEER_TIMEOUT);
+    let rollout = to("rollout", &peers.rollout)?;
+    let gate = to("gate", &peers.gate)?;
+    let killswitch = to("killswitch", &peers.killswitch)?;
+    let flag = to("flag", &peers.flag)?;
     let (plans, askable) = (rollout.clone(), Askable { gate, flag });
     let (of_rollouts, of_switches) = (Arc::clone(app), Arc::clone(app));
     tokio::spawn(peers::follow("rollout events", app.shutdown.clone(), move || {

@@ -5,10 +5,13 @@ mod places;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use credentials::Credentials;
 use serde::Deserialize;
 use service_kit::bootstrap::ServiceSettings;
+use service_kit::peers;
 use service_kit::settings::{
-    ClockSettings, ServerSettings, SettingsError, StoreSettings, TelemetrySettings,
+    ClockSettings, IdentitySettings, ServerSettings, SettingsError, StoreSettings,
+    TelemetrySettings,
 };
 
 pub use places::{
@@ -21,6 +24,8 @@ pub use places::{
 pub struct Settings {
     /// Where to listen.
     pub server: ServerSettings,
+    /// Who may call.
+    pub identity: IdentitySettings,
     /// Where data is kept.
     pub store: StoreSettings,
     /// The clock.
@@ -55,6 +60,21 @@ pub struct Peers {
     pub flag: String,
     /// The gate service.
     pub gate: String,
+    /// PEM file of the authority that they are trusted by.
+    #[serde(default)]
+    pub tls_ca_file: String,
+    /// PEM file of the certificate shown to them.
+    #[serde(default)]
+    pub tls_cert_file: String,
+    /// PEM file of that certificate's key.
+    #[serde(default)]
+    pub tls_key_file: String,
+}
+
+impl Peers {
+    pub(crate) fn credentials(&self) -> Result<Credentials, SettingsError> {
+        peers::credentials(&self.tls_ca_file, &self.tls_cert_file, &self.tls_key_file)
+    }
 }
 
 /// Contacts besides those of plans.

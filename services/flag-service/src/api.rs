@@ -10,9 +10,8 @@ use service_kit::identity::actor;
 use service_kit::journaled::{command, request_key};
 use service_kit::paging::{cut, page};
 use service_kit::uncancelled::uncancelled;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
-use vocab::{FlagKey, PhaseId, PipelineId};
+use vocab::{Actor, FlagKey, PhaseId, PipelineId};
 
 use crate::app::{App, Given, Step};
 use crate::convert::{self, public_flag};
@@ -46,13 +45,12 @@ impl Api {
     /// How a person gives a command. `contents` is the whole request.
     fn given(
         &self,
-        metadata: &MetadataMap,
+        actor: Actor,
         method: &str,
         reason: &str,
         request_id: &str,
         contents: &impl prost::Message,
     ) -> Result<Given, Fault> {
-        let actor = actor(metadata)?;
         let reason = check_text(DOMAIN, "reason", reason, true)?;
         let key = request_key(DOMAIN, method, request_id, contents)?;
         let command = command(&self.app.clock, actor, reason, key);
@@ -91,11 +89,11 @@ impl FlagService for Api {
     }
 
     async fn create_flag(&self, request: Request<pb::CreateFlagRequest>) -> Answer<pb::Flag> {
-        let (metadata, _, request) = request.into_parts();
+        let (actor, request) = (actor(&request)?, request.into_inner());
         let key = checked(DOMAIN, "flag_id", FlagKey::new(&request.flag_id))?;
         let wire = required("flag", request.flag.as_ref())?;
         let mut given =
-            self.given(&metadata, "CreateFlag", &request.reason, &request.request_id, &request)?;
+            self.given(actor, "CreateFlag", &request.reason, &request.request_id, &request)?;
         given.validate_only = request.validate_only;
         let no_limits = pb::UploadLimits::default();
         let flag = Flag {
@@ -119,11 +117,11 @@ impl FlagService for Api {
     }
 
     async fn update_flag(&self, request: Request<pb::UpdateFlagRequest>) -> Answer<pb::Flag> {
-        let (metadata, _, request) = request.into_parts();
+        let (actor, request) = (actor(&request)?, request.into_inner());
         let wire = required("flag", request.flag.as_ref())?.clone();
         let key = convert::flag_key("flag.name", &wire.name)?;
         let mut given =
-            self.given(&metadata, "UpdateFlag", &request.reason, &request.request_id, &request)?;
+            self.given(actor, "UpdateFlag", &request.reason, &request.request_id, &request)?;
         given.validate_only = request.validate_only;
         given.etag.clone_from(&wire.etag);
         let paths = mask::paths(request.update_mask.as_ref())?;
@@ -142,10 +140,10 @@ impl FlagService for Api {
     }
 
     async fn delete_flag(&self, request: Request<pb::DeleteFlagRequest>) -> Answer<pb::Flag> {
-        let (metadata, _, request) = request.into_parts();
+        let (actor, request) = (actor(&request)?, request.into_inner());
         let key = convert::flag_key("name", &request.name)?;
         let mut given =
-            self.given(&metadata, "DeleteFlag", &request.reason, &request.request_id, &request)?;
+            self.given(actor, "DeleteFlag", &request.reason, &request.request_id, &request)?;
         given.validate_only = request.validate_only;
         given.etag = request.etag;
         let app = Arc::clone(&self.app);
@@ -155,10 +153,10 @@ impl FlagService for Api {
     }
 
     async fn undelete_flag(&self, request: Request<pb::UndeleteFlagRequest>) -> Answer<pb::Flag> {
-        let (metadata, _, request) = request.into_parts();
+        let (actor, request) = (actor(&request)?, request.into_inner());
         let key = convert::flag_key("name", &request.name)?;
         let mut given =
-            self.given(&metadata, "UndeleteFlag", &request.reason, &request.request_id, &request)?;
+            self.given(actor, "UndeleteFlag", &request.reason, &request.request_id, &request)?;
         given.validate_only = request.validate_only;
         given.etag = required_etag(&request.etag)?;
         let app = Arc::clone(&self.app);
@@ -171,7 +169,7 @@ impl FlagService for Api {
         &self,
         request: Request<pb::ApplyRolloutStepRequest>,
     ) -> Answer<pb::Flag> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         let generation = u64::try_from(request.generation).ok().filter(|number| *number > 0);
         let step = Step {

@@ -32,7 +32,8 @@ use contracts::flag::flag_service_server::FlagServiceServer;
 use contracts::flagd::evaluation::{v1, v2};
 use contracts::flagd::sync::v1::flag_sync_service_server::FlagSyncServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
-use service_kit::server::{self, HardenedRouter, MESSAGE_SIZE_MAX};
+use service_kit::entrance::Entrance;
+use service_kit::server::{HardenedRouter, MESSAGE_SIZE_MAX};
 use service_kit::settings::SettingsError;
 use service_kit::shutdown::Shutdown;
 use service_kit::status::StoreStatus;
@@ -72,6 +73,7 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let durations = settings.evaluation.durations()?;
+    let entrance = Entrance::open(&settings.server, &settings.identity)?;
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("flag")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
@@ -84,6 +86,7 @@ pub async fn serve(
             policy: Policy { stale_after: durations.stale_after, fail_closed: true },
             trust_max: Some(durations.stale_after),
             state_file: None,
+            credentials: settings.peers.credentials()?,
         },
     )
     .map_err(|why| SettingsError(format!("peers.killswitch: {why}")))?;
@@ -102,15 +105,16 @@ pub async fn serve(
     });
     Arc::clone(&app).feed_watchers();
     Arc::clone(&app).tell_changes();
-    let router = server::with_health_and_reflection(
-        server::hardened().accept_http1(true), // OFREP is asked over HTTP/1.1 as well.
-        contracts::DESCRIPTORS,
-        &SERVICES,
-        status,
-    )
-    .await?;
+    let router = entrance
+        .router(
+            entrance.server().accept_http1(true), // OFREP is asked over HTTP/1.1 as well.
+            contracts::DESCRIPTORS,
+            &SERVICES,
+            status,
+        )
+        .await?;
     let router = with_openfeature(with_our_own(router, &app), &app);
-    Ok(server::serve(router, listener, shutdown).await?)
+    Ok(entrance.serve(router, listener, shutdown).await?)
 }
 
 /// Adds the services of our own contracts.

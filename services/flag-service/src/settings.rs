@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use credentials::Credentials;
 use serde::Deserialize;
 use service_kit::bootstrap::ServiceSettings;
+use service_kit::peers;
 use service_kit::settings::{
-    ClockSettings, ServerSettings, SettingsError, StoreSettings, TelemetrySettings,
+    ClockSettings, IdentitySettings, ServerSettings, SettingsError, StoreSettings,
+    TelemetrySettings,
 };
 
 /// Settings of this service; documented in `settings.default.toml`.
@@ -14,6 +17,8 @@ use service_kit::settings::{
 pub struct Settings {
     /// Where to listen.
     pub server: ServerSettings,
+    /// Who may call.
+    pub identity: IdentitySettings,
     /// Where data is kept.
     pub store: StoreSettings,
     /// The clock.
@@ -32,6 +37,21 @@ pub struct Settings {
 pub struct Peers {
     /// The kill-switch service.
     pub killswitch: String,
+    /// PEM file of the authority that they are trusted by.
+    #[serde(default)]
+    pub tls_ca_file: String,
+    /// PEM file of the certificate shown to them.
+    #[serde(default)]
+    pub tls_cert_file: String,
+    /// PEM file of that certificate's key.
+    #[serde(default)]
+    pub tls_key_file: String,
+}
+
+impl Peers {
+    pub(crate) fn credentials(&self) -> Result<Credentials, SettingsError> {
+        peers::credentials(&self.tls_ca_file, &self.tls_cert_file, &self.tls_key_file)
+    }
 }
 
 /// How questions are answered.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use contracts::gate as pb;
 use contracts::gate::gate_service_server::GateService;
 use contracts::gate::signal_service_server::SignalService;
+use service_kit::access::Access;
 use service_kit::fault::{Fault, check_text, checked, last_part};
-use service_kit::identity::actor;
+use service_kit::identity::{actor, require};
 use service_kit::journaled::{command, request_key, stream_records};
 use service_kit::paging::{cut, page};
 use service_kit::uncancelled::uncancelled;
@@ -59,7 +60,7 @@ impl GateService for Api {
         &self,
         request: Request<pb::ApplyGatePlanRequest>,
     ) -> Answer<pb::GatePlan> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         last_part(DOMAIN, "rollout", &request.rollout, "rollouts")?;
         Reading::of(&request.plan_source)
@@ -108,7 +109,10 @@ impl GateService for Api {
         &self,
         request: Request<pb::EvaluateGateRequest>,
     ) -> Answer<pb::GateReport> {
-        let actor = actor(request.metadata())?;
+        if !request.get_ref().validate_only {
+            require(&request, &[Access::Operator, Access::Approver])?;
+        }
+        let actor = actor(&request)?;
         let request = request.into_inner();
         child("name", &request.name, "gates")?;
         let app = Arc::clone(&self.app);
@@ -170,7 +174,7 @@ impl GateService for Api {
         &self,
         request: Request<pb::AttestCriterionRequest>,
     ) -> Answer<pb::Attestation> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         let (rollout, criterion) = child("name", &request.name, "criteria")?;
         let link =
@@ -198,7 +202,7 @@ impl GateService for Api {
         &self,
         request: Request<pb::WithdrawAttestationRequest>,
     ) -> Answer<pb::Attestation> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         child("name", &request.name, "criteria")?;
         let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
@@ -297,7 +301,7 @@ impl SignalService for Api {
         &self,
         request: Request<pb::ReportSignalsRequest>,
     ) -> Answer<pb::ReportSignalsResponse> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let command = command(&self.app.clock, actor, "signals reported", None);
         let (app, request) = (Arc::clone(&self.app), request.into_inner());
         uncancelled(async move {

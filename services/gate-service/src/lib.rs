@@ -34,9 +34,10 @@ use std::time::Duration;
 use contracts::gate::gate_service_server::GateServiceServer;
 use contracts::gate::signal_service_server::SignalServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
+use service_kit::entrance::Entrance;
 use service_kit::peers::peer;
 use service_kit::propagation::Outgoing;
-use service_kit::server::{self, MESSAGE_SIZE_MAX};
+use service_kit::server::MESSAGE_SIZE_MAX;
 use service_kit::settings::SettingsError;
 use service_kit::shutdown::Shutdown;
 use service_kit::status::StoreStatus;
@@ -68,13 +69,16 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let gauge_stale_after = vocab::parse_duration(&settings.signals.gauge_stale_after)
         .map_err(|why| SettingsError(format!("signals.gauge_stale_after: {why}")))?;
+    let entrance = Entrance::open(&settings.server, &settings.identity)?;
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("gate")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
     let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let outgoing = || Outgoing::acting_as("gate-service", Vec::new());
-    let killswitch = peer("killswitch", &settings.peers.killswitch, outgoing(), PEER_TIMEOUT)?;
-    let comms = peer("comms", &settings.peers.comms, outgoing(), PEER_TIMEOUT)?;
+    let shown = settings.peers.credentials()?;
+    let to = |name, address| peer(name, address, outgoing(), &shown, PEER_TIMEOUT);
+    let killswitch = to("killswitch", &settings.peers.killswitch)?;
+    let comms = to("comms", &settings.peers.comms)?;
     let counters = Arc::clone(&store.counters);
     let app = Arc::new(App {
         replica,
@@ -92,18 +96,13 @@ pub async fn serve(
     tokio::spawn(keep_watching(Arc::clone(&app), leases, shutdown.clone()));
     observe::follow_drills(Arc::clone(&app), killswitch, shutdown.clone());
     observe::follow_communications(Arc::clone(&app), comms, shutdown.clone());
-    let router = server::with_health_and_reflection(
-        server::hardened(),
-        contracts::DESCRIPTORS,
-        &SERVICES,
-        status,
-    )
-    .await?;
+    let router =
+        entrance.router(entrance.server(), contracts::DESCRIPTORS, &SERVICES, status).await?;
     let api = Api::new(app);
     let router = router
         .add_service(
             GateServiceServer::new(api.clone()).max_decoding_message_size(MESSAGE_SIZE_MAX),
         )
         .add_service(SignalServiceServer::new(api).max_decoding_message_size(MESSAGE_SIZE_MAX));
-    Ok(server::serve(router, listener, shutdown).await?)
+    Ok(entrance.serve(router, listener, shutdown).await?)
 }

@@ -9,7 +9,7 @@ use service_kit::shutdown;
 #[tokio::main]
 async fn main() -> ExitCode {
     bootstrap::run("gate-service", async |settings: Settings| {
-        let listener = bootstrap::bind(settings.server.listen_address).await?;
+        let listener = bootstrap::listen(&settings.server, &settings.identity).await?;
         let dependencies = Dependencies::connect(&settings.store, &settings.clock).await?;
         serve(settings, dependencies, listener, shutdown::signal()).await
     })

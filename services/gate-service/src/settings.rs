@@ -1,8 +1,13 @@
 //! What can be set.
 
+use credentials::Credentials;
 use serde::Deserialize;
 use service_kit::bootstrap::ServiceSettings;
-use service_kit::settings::{ClockSettings, ServerSettings, StoreSettings, TelemetrySettings};
+use service_kit::peers;
+use service_kit::settings::{
+    ClockSettings, IdentitySettings, ServerSettings, SettingsError, StoreSettings,
+    TelemetrySettings,
+};
 
 /// Settings of this service; documented in `settings.default.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -10,6 +15,8 @@ use service_kit::settings::{ClockSettings, ServerSettings, StoreSettings, Teleme
 pub struct Settings {
     /// Where to listen.
     pub server: ServerSettings,
+    /// Who may call.
+    pub identity: IdentitySettings,
     /// Where data is kept.
     pub store: StoreSettings,
     /// The clock.
@@ -44,6 +51,21 @@ pub struct Peers {
     pub killswitch: String,
     /// The communications service.
     pub comms: String,
+    /// PEM file of the authority that they are trusted by.
+    #[serde(default)]
+    pub tls_ca_file: String,
+    /// PEM file of the certificate shown to them.
+    #[serde(default)]
+    pub tls_cert_file: String,
+    /// PEM file of that certificate's key.
+    #[serde(default)]
+    pub tls_key_file: String,
+}
+
+impl Peers {
+    pub(crate) fn credentials(&self) -> Result<Credentials, SettingsError> {
+        peers::credentials(&self.tls_ca_file, &self.tls_cert_file, &self.tls_key_file)
+    }
 }
 
 /// What is reported.

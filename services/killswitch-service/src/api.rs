@@ -49,7 +49,7 @@ impl KillSwitchService for Api {
         &self,
         request: Request<pb::EngageKillSwitchRequest>,
     ) -> Answer<pb::KillSwitch> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         let scope = convert::scope(request.scope.as_ref())?;
         let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
@@ -63,7 +63,7 @@ impl KillSwitchService for Api {
         &self,
         request: Request<pb::ReleaseKillSwitchRequest>,
     ) -> Answer<pb::KillSwitch> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         let scope = convert::scope(request.scope.as_ref())?;
         let reason = check_text(DOMAIN, "reason", &request.reason, true)?;
@@ -124,7 +124,7 @@ impl KillSwitchService for Api {
         &self,
         request: Request<pb::ApplyKillSwitchRulesRequest>,
     ) -> Answer<pb::ApplyKillSwitchRulesResponse> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let rules = convert::rules(request.into_inner().rules)?;
         let app = Arc::clone(&self.app);
         uncancelled(async move { Ok(app.take_rules(actor, rules).await?) }).await?;
@@ -132,7 +132,7 @@ impl KillSwitchService for Api {
     }
 
     async fn run_drill(&self, request: Request<pb::RunDrillRequest>) -> Answer<pb::Drill> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         let pipeline = checked(DOMAIN, "pipeline", PipelineId::new(&request.pipeline))?;
         let reason = check_text(DOMAIN, "reason", &request.reason, false)?;

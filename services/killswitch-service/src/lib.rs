@@ -24,7 +24,8 @@ use std::sync::Arc;
 
 use contracts::killswitch::kill_switch_service_server::KillSwitchServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
-use service_kit::server::{self, MESSAGE_SIZE_MAX};
+use service_kit::entrance::Entrance;
+use service_kit::server::MESSAGE_SIZE_MAX;
 use service_kit::shutdown::Shutdown;
 use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
@@ -52,6 +53,7 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let timing = settings.timing()?;
+    let entrance = Entrance::open(&settings.server, &settings.identity)?;
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("killswitch")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
@@ -68,16 +70,17 @@ pub async fn serve(
     });
     metrics::observe(&app);
     run_loops(&app, settings.breaker, &shutdown);
-    let router = server::with_health_and_reflection(
-        server::hardened(),
-        contracts::DESCRIPTORS,
-        &["softlaunch.killswitch.v1.KillSwitchService"],
-        status,
-    )
-    .await?;
+    let router = entrance
+        .router(
+            entrance.server(),
+            contracts::DESCRIPTORS,
+            &["softlaunch.killswitch.v1.KillSwitchService"],
+            status,
+        )
+        .await?;
     let api =
         KillSwitchServiceServer::new(Api::new(app)).max_decoding_message_size(MESSAGE_SIZE_MAX);
-    Ok(server::serve(router.add_service(api), listener, shutdown).await?)
+    Ok(entrance.serve(router.add_service(api), listener, shutdown).await?)
 }
 
 /// What goes on by itself until asked to end.

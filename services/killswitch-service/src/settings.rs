@@ -6,7 +6,8 @@ use killswitch_core::OnStale;
 use serde::Deserialize;
 use service_kit::bootstrap::ServiceSettings;
 use service_kit::settings::{
-    ClockSettings, ServerSettings, SettingsError, StoreSettings, TelemetrySettings,
+    ClockSettings, IdentitySettings, ServerSettings, SettingsError, StoreSettings,
+    TelemetrySettings,
 };
 
 const PERCENT_MAX: u32 = 100;
@@ -17,6 +18,8 @@ const PERCENT_MAX: u32 = 100;
 pub struct Settings {
     /// Where to listen.
     pub server: ServerSettings,
+    /// Who may call.
+    pub identity: IdentitySettings,
     /// Where data is kept.
     pub store: StoreSettings,
     /// The clock.

@@ -39,7 +39,7 @@ impl RolloutService for Api {
         &self,
         request: Request<pb::CreatePlanVersionRequest>,
     ) -> Answer<pb::PlanVersion> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let request = request.into_inner();
         let key = request_key(DOMAIN, "CreatePlanVersion", &request.request_id, &request)?;
         let command = command(&self.app.clock, actor, "", key);
@@ -67,7 +67,7 @@ impl RolloutService for Api {
         &self,
         request: Request<pb::CreateRolloutRequest>,
     ) -> Answer<pb::Rollout> {
-        let mut given = self.given(request.metadata(), "")?;
+        let mut given = self.given(&request, "")?;
         let request = request.into_inner();
         let id = checked(DOMAIN, "rollout_id", ResourceId::new(&request.rollout_id))?;
         given.command.request =
@@ -105,7 +105,7 @@ impl RolloutService for Api {
         &self,
         request: Request<pb::StartRolloutRequest>,
     ) -> Answer<pb::Rollout> {
-        let given = self.given(request.metadata(), "")?;
+        let given = self.given(&request, "")?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
         let given = Given { etag: request.etag, validate_only: request.validate_only, ..given };
@@ -117,7 +117,7 @@ impl RolloutService for Api {
 
     async fn approve_gate(&self, request: Request<pb::ApproveGateRequest>) -> Answer<pb::Rollout> {
         let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, false)?;
-        let given = self.given(request.metadata(), &reason)?;
+        let given = self.given(&request, &reason)?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
         let role = required_role(&request.role)?;
@@ -139,7 +139,7 @@ impl RolloutService for Api {
         &self,
         request: Request<pb::AdvanceRolloutRequest>,
     ) -> Answer<pb::Rollout> {
-        let given = self.given(request.metadata(), "")?;
+        let given = self.given(&request, "")?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
         if request.phase_id.is_empty() {
@@ -154,7 +154,7 @@ impl RolloutService for Api {
     }
 
     async fn ramp_rollout(&self, request: Request<pb::RampRolloutRequest>) -> Answer<pb::Rollout> {
-        let given = self.given(request.metadata(), "")?;
+        let given = self.given(&request, "")?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
         let share = BasisPoints::new(request.exposure_basis_points.into()).ok();
@@ -174,7 +174,7 @@ impl RolloutService for Api {
         request: Request<pb::PauseRolloutRequest>,
     ) -> Answer<pb::Rollout> {
         let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, true)?;
-        let given = self.given(request.metadata(), &reason)?;
+        let given = self.given(&request, &reason)?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
         let app = Arc::clone(&self.app);
@@ -191,7 +191,7 @@ impl RolloutService for Api {
         request: Request<pb::ResumeRolloutRequest>,
     ) -> Answer<pb::Rollout> {
         let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, true)?;
-        let given = self.given(request.metadata(), &reason)?;
+        let given = self.given(&request, &reason)?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
         let given = Given { etag: required_etag(request.etag.clone(), "resuming")?, ..given };
@@ -210,7 +210,7 @@ impl RolloutService for Api {
         request: Request<pb::ApprovePlanVersionRequest>,
     ) -> Answer<pb::PlanVersion> {
         let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, false)?;
-        let given = self.given(request.metadata(), &reason)?;
+        let given = self.given(&request, &reason)?;
         let request = request.into_inner();
         let role = required_role(&request.role)?;
         let app = Arc::clone(&self.app);
@@ -226,7 +226,7 @@ impl RolloutService for Api {
         request: Request<pb::RollBackRolloutRequest>,
     ) -> Answer<pb::Rollout> {
         let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, true)?;
-        let given = self.given(request.metadata(), &reason)?;
+        let given = self.given(&request, &reason)?;
         let request = request.into_inner();
         let to_first = request.to_first;
         let decide = move |rollout: &Rollout, _| roll_back(rollout, to_first, &reason);
@@ -238,7 +238,7 @@ impl RolloutService for Api {
         request: Request<pb::CompleteRollbackStepRequest>,
     ) -> Answer<pb::Rollout> {
         let detail = check_text(DOMAIN, "detail", &request.get_ref().detail, true)?;
-        let given = self.given(request.metadata(), &detail)?;
+        let given = self.given(&request, &detail)?;
         let pb::CompleteRollbackStepRequest { name, step_id, evidence, .. } = request.into_inner();
         let actor = given.command.actor.clone();
         let decide =
@@ -251,7 +251,7 @@ impl RolloutService for Api {
         request: Request<pb::NoteTimelineRequest>,
     ) -> Answer<pb::TimelineEntry> {
         let text = check_text(DOMAIN, "text", &request.get_ref().text, true)?;
-        let given = self.given(request.metadata(), "")?;
+        let given = self.given(&request, "")?;
         let name = request.into_inner().name;
         rollout_name(&name)?;
         let (app, noted) = (Arc::clone(&self.app), text.clone());
@@ -293,7 +293,7 @@ impl RolloutService for Api {
         request: Request<pb::ChangeRolloutPlanRequest>,
     ) -> Answer<pb::Rollout> {
         let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, true)?;
-        let given = self.given(request.metadata(), &reason)?;
+        let given = self.given(&request, &reason)?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
         let given = Given {
@@ -310,7 +310,7 @@ impl RolloutService for Api {
     }
 
     async fn announce_ga(&self, request: Request<pb::AnnounceGaRequest>) -> Answer<pb::Rollout> {
-        let given = self.given(request.metadata(), "")?;
+        let given = self.given(&request, "")?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
         let given = Given { etag: request.etag, validate_only: request.validate_only, ..given };
@@ -321,7 +321,7 @@ impl RolloutService for Api {
     }
 
     async fn declare_ga(&self, request: Request<pb::DeclareGaRequest>) -> Answer<pb::Rollout> {
-        let given = self.given(request.metadata(), "")?;
+        let given = self.given(&request, "")?;
         let request = request.into_inner();
         rollout_name(&request.name)?;
         let given = Given { etag: request.etag, validate_only: request.validate_only, ..given };
@@ -335,7 +335,7 @@ impl RolloutService for Api {
         &self,
         request: Request<pb::CompletePostGaTaskRequest>,
     ) -> Answer<pb::Rollout> {
-        let given = self.given(request.metadata(), "")?;
+        let given = self.given(&request, "")?;
         let pb::CompletePostGaTaskRequest { name, task_id, evidence } = request.into_inner();
         let decide = move |rollout: &Rollout, _| complete_task(rollout, &task_id, &evidence);
         self.changed(given, name, decide).await
@@ -346,7 +346,7 @@ impl RolloutService for Api {
         request: Request<pb::ArchiveRolloutRequest>,
     ) -> Answer<pb::Rollout> {
         let reason = check_text(DOMAIN, "reason", &request.get_ref().reason, true)?;
-        let given = self.given(request.metadata(), &reason)?;
+        let given = self.given(&request, &reason)?;
         let request = request.into_inner();
         let given = Given { etag: required_etag(request.etag, "ending")?, ..given };
         let decide = move |rollout: &Rollout, _| archive(rollout, &reason);

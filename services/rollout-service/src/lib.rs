@@ -22,9 +22,10 @@ use std::time::Duration;
 
 use contracts::rollout::rollout_service_server::RolloutServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
+use service_kit::entrance::Entrance;
 use service_kit::peers::peer;
 use service_kit::propagation::Outgoing;
-use service_kit::server::{self, MESSAGE_SIZE_MAX};
+use service_kit::server::MESSAGE_SIZE_MAX;
 use service_kit::shutdown::Shutdown;
 use service_kit::status::StoreStatus;
 use store::{Replica, StreamName};
@@ -47,27 +48,31 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
+    let entrance = Entrance::open(&settings.server, &settings.identity)?;
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("rollout")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
     let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let outgoing = Outgoing::acting_as("rollout-service", Vec::new());
-    let flag = peer("flag", &settings.peers.flag, outgoing.clone(), PEER_TIMEOUT)?;
-    let gate = peer("gate", &settings.peers.gate, outgoing.clone(), PEER_TIMEOUT)?;
-    let killswitch = peer("killswitch", &settings.peers.killswitch, outgoing, PEER_TIMEOUT)?;
+    let shown = settings.peers.credentials()?;
+    let to = |name, address| peer(name, address, outgoing.clone(), &shown, PEER_TIMEOUT);
+    let flag = to("flag", &settings.peers.flag)?;
+    let gate = to("gate", &settings.peers.gate)?;
+    let killswitch = to("killswitch", &settings.peers.killswitch)?;
     let turns = Turns::default();
     let app = App { replica, clock, flag, gate, killswitch, shutdown: shutdown.clone(), turns };
     let app = Arc::new(app);
     effects::run(Arc::clone(&app), shutdown.clone());
     following::run(&app, shutdown.clone());
     passing::run(&app, shutdown.clone());
-    let router = server::with_health_and_reflection(
-        server::hardened(),
-        contracts::DESCRIPTORS,
-        &["softlaunch.rollout.v1.RolloutService"],
-        status,
-    )
-    .await?;
+    let router = entrance
+        .router(
+            entrance.server(),
+            contracts::DESCRIPTORS,
+            &["softlaunch.rollout.v1.RolloutService"],
+            status,
+        )
+        .await?;
     let api = RolloutServiceServer::new(Api::new(app)).max_decoding_message_size(MESSAGE_SIZE_MAX);
-    Ok(server::serve(router.add_service(api), listener, shutdown).await?)
+    Ok(entrance.serve(router.add_service(api), listener, shutdown).await?)
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use service_kit::access::Noun;
 use service_kit::bootstrap::{Dependencies, Error, ServiceSettings, bind};
 use service_kit::clock::Clock;
 use service_kit::settings;
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::endpoints::Endpoints;
 use crate::failure::Failure;
+use crate::secured::Secured;
 
 /// Where and how the services run.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Placement {
     pub(crate) data_dir: PathBuf,
     /// Free ports instead of the documented ones.
     pub(crate) free_ports: bool,
+    /// Where the certificates and tokens are that guard the services; open where `None`.
+    pub(crate) secure: Option<Secured>,
     /// What time it is.
     pub(crate) clock: Clock,
     /// Settings of the communications service.
@@ -74,9 +78,9 @@ impl Sockets {
         })
     }
 
-    fn endpoints(&self) -> Result<Endpoints, Error> {
+    fn endpoints(&self, scheme: &str) -> Result<Endpoints, Error> {
         let at = |listener: &TcpListener| {
-            listener.local_addr().map(|address| format!("http://{address}"))
+            listener.local_addr().map(|address| format!("{scheme}://{address}"))
         };
         Ok(Endpoints {
             flag: at(&self.flag)?,
@@ -100,20 +104,20 @@ pub(crate) fn comms_settings(file: Option<&Path>) -> Result<comms_service::Setti
 
 /// Starts everything. The addresses are written to `endpoints.toml` in the data directory.
 pub(crate) async fn start_services(placement: Placement) -> Result<AllInOne, Failure> {
-    let Placement { data_dir, free_ports, clock, comms } = placement;
+    let Placement { data_dir, free_ports, secure, clock, comms } = placement;
     std::fs::create_dir_all(&data_dir).map_err(|error| {
         Failure::refused(format!("cannot create {}: {error}", data_dir.display()))
     })?;
     let set = comms.pages_address().map_err(|error| Failure::usage(error.to_string()))?;
     let sockets = Sockets::bind(free_ports, set).await?;
-    let endpoints = sockets.endpoints()?;
+    let endpoints = sockets.endpoints(if secure.is_some() { "https" } else { "http" })?;
     let pages = sockets.pages.local_addr().map_err(|error| Failure::refused(error.to_string()))?;
     let location = Location::Embedded(data_dir.clone());
     let store = Store::open(&location, Arc::new(service_kit::clock::real_now))
         .await
         .map_err(|error| Failure::refused(error.to_string()))?;
     endpoints.write(&data_dir)?;
-    let (trigger, tasks) = spawn(sockets, &endpoints, &store, &clock, comms)?;
+    let (trigger, tasks) = spawn(sockets, &endpoints, (&store, &clock), comms, secure.as_ref())?;
     Ok(AllInOne { endpoints, pages, trigger, tasks })
 }
 
@@ -122,9 +126,9 @@ type Running = (Trigger, JoinSet<(&'static str, Result<(), Error>)>);
 fn spawn(
     sockets: Sockets,
     endpoints: &Endpoints,
-    store: &Store,
-    clock: &Clock,
+    (store, clock): (&Store, &Clock),
     mut comms: comms_service::Settings,
+    secure: Option<&Secured>,
 ) -> Result<Running, Error> {
     let (trigger, shutdown) = shutdown::channel();
     let mut tasks = JoinSet::new();
@@ -136,24 +140,44 @@ fn spawn(
             tasks.spawn(async move { ($name, serving.await) });
         }};
     }
-    let killswitch: killswitch_service::Settings = defaults()?;
+    macro_rules! guard {
+        ($settings:ident, $noun:ident) => {
+            if let Some(secure) = secure {
+                secure.guard(Noun::$noun, &mut $settings.server, &mut $settings.identity);
+            }
+        };
+        ($settings:ident, $noun:ident, with peers) => {
+            guard!($settings, $noun);
+            if let Some(secure) = secure {
+                let files = secure.files(Noun::$noun);
+                let peers = &mut $settings.peers;
+                [peers.tls_ca_file, peers.tls_cert_file, peers.tls_key_file] = files;
+            }
+        };
+    }
+    let mut killswitch: killswitch_service::Settings = defaults()?;
+    guard!(killswitch, Killswitch);
     run!("killswitch-service", killswitch_service, killswitch, sockets.killswitch);
     let mut flag: flag_service::Settings = defaults()?;
     flag.peers.killswitch.clone_from(&endpoints.killswitch);
+    guard!(flag, Flag, with peers);
     run!("flag-service", flag_service, flag, sockets.flag);
     let mut gate: gate_service::Settings = defaults()?;
     gate.peers.killswitch.clone_from(&endpoints.killswitch);
     gate.peers.comms.clone_from(&endpoints.comms);
+    guard!(gate, Gate, with peers);
     run!("gate-service", gate_service, gate, sockets.gate);
     let mut rollout: rollout_service::Settings = defaults()?;
     rollout.peers.flag.clone_from(&endpoints.flag);
     rollout.peers.gate.clone_from(&endpoints.gate);
     rollout.peers.killswitch.clone_from(&endpoints.killswitch);
+    guard!(rollout, Rollout, with peers);
     run!("rollout-service", rollout_service, rollout, sockets.rollout);
     comms.peers.rollout.clone_from(&endpoints.rollout);
     comms.peers.killswitch.clone_from(&endpoints.killswitch);
     comms.peers.gate.clone_from(&endpoints.gate);
     comms.peers.flag.clone_from(&endpoints.flag);
+    guard!(comms, Comms, with peers);
     let dependencies = Dependencies { store: store.clone(), clock: clock.clone() };
     let sockets = (sockets.comms, Some(sockets.pages));
     let serving = comms_service::serve_with_pages(comms, dependencies, sockets, shutdown);

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod certs;
 mod comms;
 mod doctor;
 mod flag;
@@ -9,12 +10,14 @@ mod kill;
 mod rehearse;
 mod rollout;
 mod store;
+mod tokens;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditVerb, Journals, STREAMS};
+pub(crate) use certs::CertsArguments;
 pub(crate) use comms::{CommsVerb, RedriveArguments};
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use flag::{About, Documents, FlagForm, FlagVerb, Given, Workspaces};
@@ -23,6 +26,7 @@ pub(crate) use kill::{KillScope, KillVerb};
 pub(crate) use rehearse::RehearseArguments;
 pub(crate) use rollout::{AdviseArguments, PlanVerb, RolloutId, RolloutVerb};
 pub(crate) use store::{StoreAt, StoreVerb};
+pub(crate) use tokens::{TokenAt, TokensVerb};
 
 /// Takes a pipeline from nobody to everybody, one safe step at a time.
 #[derive(Debug, Parser)]
@@ -31,16 +35,22 @@ pub struct CommandLine {
     /// How results are printed.
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
-    /// Who you are. Without configured authentication this is only claimed, and marked so.
+    /// Who you are, for services that are open: this is only claimed, and marked so.
     #[arg(long = "as", global = true, value_name = "NAME", env = "SOFTLAUNCH_AS")]
     pub(crate) subject: Option<String>,
     /// A role you hold, e.g. engineering_lead. Can be given more than once.
     #[arg(long = "holding", global = true, value_name = "ROLE", value_delimiter = ',')]
     pub(crate) holding: Vec<String>,
     /// Where the services are: the endpoints.toml of a data directory. The documented local ports
-    /// (7101 to 7105) where absent.
+    /// (7101 to 7105) where absent, over TLS with --tls-ca.
     #[arg(long, global = true, value_name = "FILE", env = "SOFTLAUNCH_ENDPOINTS")]
     pub(crate) endpoints: Option<PathBuf>,
+    /// Certificates of the authority that the services are trusted by, PEM; for https addresses.
+    #[arg(long, global = true, value_name = "FILE", env = "SOFTLAUNCH_TLS_CA")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// The file with the token that says who you are, for services that are guarded.
+    #[arg(long, global = true, value_name = "FILE", env = "SOFTLAUNCH_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Where spans and metrics go over OTLP/gRPC, e.g. http://127.0.0.1:4317.
     #[arg(long, global = true, value_name = "URL", env = "SOFTLAUNCH_OTLP_ENDPOINT")]
     pub(crate) otlp_endpoint: Option<String>,
@@ -100,6 +110,12 @@ pub(crate) enum Verb {
     /// Checks every service and its store, and says what would be right. Exit code 1 where
     /// something fails.
     Doctor(DoctorArguments),
+    /// Makes an authority for development, and a certificate for every service. Run again, it makes
+    /// new certificates of the same authority.
+    Certs(CertsArguments),
+    /// Keeps the tokens of people and workers in a file that services read.
+    #[command(subcommand)]
+    Tokens(TokensVerb),
     /// Runs the sample ingestion worker.
     SampleWorker(Box<ingestion_worker::worker::Arguments>),
 }
@@ -117,6 +133,10 @@ pub(crate) struct UpArguments {
     /// --free-ports.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7106")]
     pub(crate) metrics_address: String,
+    /// Guards all services with the certificates and the tokens.toml of this directory: see
+    /// `softlaunch certs` and `softlaunch tokens`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) secure: Option<PathBuf>,
     /// Settings of the communications service: channels and mail server.
     #[arg(long, value_name = "FILE")]
     pub(crate) comms_settings: Option<PathBuf>,
@@ -142,4 +162,16 @@ pub(crate) struct DemoArguments {
     /// Size of the largest file sent, in bytes: D7's limit.
     #[arg(long, default_value_t = 50 * 1024 * 1024)]
     pub(crate) large_file_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_verb_asks_for_two_things_by_one_name() {
+        CommandLine::command().debug_assert();
+    }
 }

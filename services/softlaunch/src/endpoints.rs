@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use credentials::Credentials;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -28,7 +29,15 @@ pub(crate) struct Endpoints {
 impl Default for Endpoints {
     /// The documented local ports.
     fn default() -> Self {
-        let at = |port: u16| format!("http://127.0.0.1:{port}");
+        Self::local(false)
+    }
+}
+
+impl Endpoints {
+    /// The documented local ports, of services that are open or guarded.
+    pub(crate) fn local(guarded: bool) -> Self {
+        let scheme = if guarded { "https" } else { "http" };
+        let at = |port: u16| format!("{scheme}://127.0.0.1:{port}");
         Self {
             flag: at(7101),
             gate: at(7102),
@@ -37,9 +46,12 @@ impl Default for Endpoints {
             rollout: at(7105),
         }
     }
-}
 
-impl Endpoints {
+    /// Where the services are that somebody calls: as a file says, or at the documented local ports.
+    pub(crate) fn find(file: Option<&Path>, credentials: &Credentials) -> Result<Self, Failure> {
+        file.map_or_else(|| Ok(Self::local(credentials.has_authority())), Self::read)
+    }
+
     /// Reads a file that [`Endpoints::write`] wrote.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| {

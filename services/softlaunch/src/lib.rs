@@ -11,6 +11,8 @@ mod demo;
 mod endpoints;
 mod failure;
 mod output;
+mod private;
+mod secured;
 mod up;
 mod verbs;
 
@@ -50,6 +52,8 @@ pub async fn run(line: CommandLine) -> ExitCode {
         | Verb::Comms(_)
         | Verb::Audit(_)
         | Verb::Store(_)
+        | Verb::Certs(_)
+        | Verb::Tokens(_)
         | Verb::Doctor(_) => tracing::info_span!("softlaunch", otel.kind = "client"),
     };
     let metrics_page = telemetry.metrics_page();
@@ -82,6 +86,8 @@ fn default_filter(verb: &Verb) -> String {
         | Verb::Kill(_)
         | Verb::Comms(_)
         | Verb::Audit(_)
+        | Verb::Certs(_)
+        | Verb::Tokens(_)
         | Verb::Store(_) => "warn",
     }
     .to_owned()
@@ -106,8 +112,11 @@ async fn dispatch(line: CommandLine, metrics_page: Option<SocketAddr>) -> Result
         Verb::Audit(verb) => verbs::audit::run(verb, output).await,
         Verb::Store(verb) => verbs::store::run(verb, output).await,
         Verb::Doctor(arguments) => {
-            verbs::doctor::run(arguments, line.endpoints.as_deref(), output).await
+            let credentials = connect::credentials(&line)?;
+            verbs::doctor::run(arguments, line.endpoints.as_deref(), &credentials, output).await
         }
+        Verb::Certs(arguments) => verbs::certs::run(arguments),
+        Verb::Tokens(verb) => verbs::tokens::run(verb, &line.holding, output),
         Verb::Comms(verb) => verbs::comms::run(verb, &connection()?, output).await,
     }
 }

@@ -11,6 +11,7 @@ use crate::clockfile;
 use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::output::say;
+use crate::secured::Secured;
 
 pub(crate) async fn run(
     arguments: &UpArguments,
@@ -30,6 +31,7 @@ pub(crate) async fn run(
     let placement = Placement {
         data_dir: arguments.data_dir.clone(),
         free_ports: arguments.free_ports,
+        secure: arguments.secure.as_deref().map(Secured::find).transpose()?,
         clock,
         comms: comms_settings(arguments.comms_settings.as_deref())?,
     };
@@ -60,13 +62,20 @@ fn introduce(running: &AllInOne, metrics_page: Option<SocketAddr>, arguments: &U
     if let Some(page) = metrics_page {
         say(format!("  metrics     http://{page}/metrics"));
     }
-    let option = if *endpoints == Endpoints::default() {
+    let (shown, name) = match &arguments.secure {
+        Some(dir) => {
+            say(format!("Guarded by the certificates and tokens of {}.", dir.display()));
+            (format!(" --tls-ca {}/ca.pem --token-file FILE", dir.display()), "")
+        }
+        None => (String::new(), " --as ada"),
+    };
+    let option = if *endpoints == Endpoints::local(arguments.secure.is_some()) {
         String::new()
     } else {
         format!(" --endpoints {data}/{}", crate::endpoints::FILE)
     };
     say("Three things to try next, in another terminal:");
-    say(format!("  softlaunch{option} plan show"));
-    say(format!("  softlaunch{option} rollout start --as ada"));
-    say(format!("  softlaunch{option} kill status"));
+    say(format!("  softlaunch{option}{shown} plan show"));
+    say(format!("  softlaunch{option}{shown} rollout start{name}"));
+    say(format!("  softlaunch{option}{shown} kill status"));
 }

@@ -1,6 +1,7 @@
 //! What an operator can do, a module for each noun.
 
 pub(crate) mod audit;
+pub(crate) mod certs;
 pub(crate) mod comms;
 pub(crate) mod doctor;
 pub(crate) mod flag;
@@ -10,6 +11,7 @@ pub(crate) mod plan;
 pub(crate) mod rehearse;
 pub(crate) mod rollout;
 pub(crate) mod store;
+pub(crate) mod tokens;
 
 /// The resource name of a rollout, given with or without its collection.
 pub(crate) fn rollout_name(id: &str) -> String {

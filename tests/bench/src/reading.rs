@@ -34,6 +34,7 @@ pub(crate) async fn beside_an_atomic_load() -> Result<(), Error> {
             policy: POLICY,
             trust_max: None,
             state_file: None,
+            credentials: client::Credentials::default(),
         },
     )?;
     kills.first_word().await;

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use contracts::flag as pb;
 use contracts::flag::evaluation_service_client::EvaluationServiceClient;
+use credentials::Line;
 use flag_core::{Reason, Value};
 use tonic::Status;
-use tonic::transport::Channel;
 
 use super::answer::{Evaluation, Source};
 use super::context::Context;
 
 /// Asks for at most `timeout`.
 pub(super) async fn ask(
-    channel: Channel,
+    line: Line,
     timeout: Duration,
     key: &str,
     context: &Context,
@@ -23,7 +23,7 @@ pub(super) async fn ask(
         workspace_id: context.targeting_key().to_string(),
         attributes: context.wire_attributes(),
     };
-    let mut client = EvaluationServiceClient::new(channel);
+    let mut client = EvaluationServiceClient::new(line);
     let answer = tokio::time::timeout(timeout, client.evaluate_flag(request)).await;
     let answer = answer.map_err(|_e| Status::deadline_exceeded("it did not answer in time"))?;
     Ok(read(answer?.into_inner()))

@@ -8,12 +8,12 @@ use contracts::flag as pb;
 use contracts::flag::evaluation_service_client::EvaluationServiceClient;
 use contracts::flag::watch_ruleset_response::Update;
 use tonic::Status;
-use tonic::transport::Endpoint;
 
 use super::FlagWatch;
 use super::held::{Held, Rules, Taken};
 use super::reading::Known;
 use super::ruleset_file;
+use crate::Way;
 use crate::backoff::{Backoff, draw};
 use crate::clock::elapsed;
 use crate::saver::{Saver, Saving};
@@ -31,7 +31,7 @@ pub(super) fn remember(path: Option<&Path>) -> Option<Rules> {
 /// Watches for as long as the runtime lives.
 pub(super) struct Listener {
     watch: Arc<FlagWatch>,
-    endpoint: Endpoint,
+    way: Way,
     silence: Duration,
     held: Held,
     /// Whether the service was behind what is held when it was heard last.
@@ -43,11 +43,11 @@ pub(super) struct Listener {
 impl Listener {
     pub(super) const fn new(
         watch: Arc<FlagWatch>,
-        endpoint: Endpoint,
+        way: Way,
         silence: Duration,
         held: Held,
     ) -> Self {
-        Self { watch, endpoint, silence, held, is_ahead: false, generation: 0, saver: None }
+        Self { watch, way, silence, held, is_ahead: false, generation: 0, saver: None }
     }
 
     pub(super) async fn run(mut self, state_file: Option<PathBuf>) {
@@ -74,7 +74,7 @@ impl Listener {
     /// another one must not be mixed in.
     async fn listen(&mut self, backoff: &mut Backoff) -> Result<(), Status> {
         self.held.begin();
-        let mut client = EvaluationServiceClient::new(self.endpoint.connect_lazy());
+        let mut client = EvaluationServiceClient::new(self.way.connect());
         let opening = client.watch_ruleset(pb::WatchRulesetRequest { after_revision: 0 });
         let opened = tokio::time::timeout(OPENING_MAX, opening).await;
         let opened = opened.map_err(|_e| Status::deadline_exceeded("no stream was opened"))?;

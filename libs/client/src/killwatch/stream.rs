@@ -11,12 +11,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-use tonic::transport::Endpoint;
 
 use super::convert::signed;
 use super::held::Held;
 use super::lease::Renewals;
 use super::{KillWatch, WatchOptions};
+use crate::Way;
 use crate::backoff::{Backoff, draw};
 use crate::clock::elapsed;
 
@@ -27,7 +27,7 @@ const HEARTBEATS_MISSED: u32 = 3; // As the contract says.
 /// Watches for as long as the runtime lives.
 pub(super) struct Listener {
     pub(super) watch: Arc<KillWatch>,
-    pub(super) endpoint: Endpoint,
+    pub(super) way: Way,
     pub(super) options: WatchOptions,
     pub(super) held: Held,
 }
@@ -76,7 +76,7 @@ impl Listener {
             unacknowledged: None,
         };
         open.send(Message::Hello(self.held.hello(&self.options)))?;
-        let mut client = KillSwitchServiceClient::new(self.endpoint.connect_lazy());
+        let mut client = KillSwitchServiceClient::new(self.way.connect());
         let opening = client.watch_kill_switches(ReceiverStream::new(rx));
         let opened = tokio::time::timeout(OPENING_MAX, opening).await;
         let opened = opened.map_err(|_e| Status::deadline_exceeded("no stream was opened"))?;

@@ -29,6 +29,7 @@ async fn watch(platform: &Platform, heartbeat: Duration, file: Option<&Path>) ->
         policy: PATIENT,
         trust_max: None,
         state_file: None,
+        credentials: client::Credentials::default(),
     };
     let kills = KillWatch::start(&address, options).expect("it is an address");
     platform.kills.say(0, Vec::new());

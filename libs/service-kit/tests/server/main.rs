@@ -2,6 +2,7 @@
 
 mod beginning;
 mod ending;
+mod entering;
 mod hosted;
 mod refusing;
 mod showing;

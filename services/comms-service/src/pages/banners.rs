@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use client::{Context, FlagOptions, FlagWatch, KillWatch, Policy, WatchOptions};
 use contracts::comms as pb;
+use service_kit::bootstrap::Error;
 use service_kit::wire::{signed, wire_time};
 use uuid::Uuid;
 
@@ -50,16 +51,19 @@ impl Flags {
         (!watch.is_stale()).then_some(watch)
     }
 
-    fn start(&self) -> Result<Arc<FlagWatch>, vocab::Invalid> {
+    fn start(&self) -> Result<Arc<FlagWatch>, Error> {
+        let credentials = self.peers.credentials()?;
         let options = WatchOptions {
             worker_id: format!("comms-service-{}", Uuid::new_v4()),
             pipeline: "all".to_owned(),
             policy: Policy { stale_after: STALE_AFTER, fail_closed: true },
             trust_max: Some(STALE_AFTER),
             state_file: None,
+            credentials: credentials.clone(),
         };
         let kills = KillWatch::start(&self.peers.killswitch, options)?;
-        FlagWatch::start(&self.peers.flag, kills, FlagOptions::default())
+        let options = FlagOptions { credentials, ..FlagOptions::default() };
+        Ok(FlagWatch::start(&self.peers.flag, kills, options)?)
     }
 }
 

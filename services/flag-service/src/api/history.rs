@@ -6,6 +6,7 @@ use contracts::flag as pb;
 use contracts::flag::flag_history_service_server::FlagHistoryService;
 use flag_core::Flag;
 use service_kit::fault::{Fault, checked};
+use service_kit::identity::actor;
 use service_kit::paging::page;
 use service_kit::uncancelled::uncancelled;
 use tonic::{Request, Response};
@@ -50,11 +51,11 @@ impl FlagHistoryService for Api {
     }
 
     async fn restore_flag(&self, request: Request<pb::RestoreFlagRequest>) -> Answer<pb::Flag> {
-        let (metadata, _, request) = request.into_parts();
+        let (actor, request) = (actor(&request)?, request.into_inner());
         let key = convert::flag_key("name", &request.name)?;
         let wanted = revision("revision", request.revision)?;
         let mut given =
-            self.given(&metadata, "RestoreFlag", &request.reason, &request.request_id, &request)?;
+            self.given(actor, "RestoreFlag", &request.reason, &request.request_id, &request)?;
         given.validate_only = request.validate_only;
         given.etag = required_etag(&request.etag)?;
         let stored = self.app.any_flag(&key)?;
@@ -78,9 +79,9 @@ impl FlagHistoryService for Api {
         &self,
         request: Request<pb::ImportFlagsRequest>,
     ) -> Answer<pb::ImportFlagsResponse> {
-        let (metadata, _, request) = request.into_parts();
+        let (actor, request) = (actor(&request)?, request.into_inner());
         let mut given =
-            self.given(&metadata, "ImportFlags", &request.reason, &request.request_id, &request)?;
+            self.given(actor, "ImportFlags", &request.reason, &request.request_id, &request)?;
         given.validate_only = request.validate_only;
         let pipeline = checked(DOMAIN, "pipeline", PipelineId::new(&request.pipeline))?;
         if request.document.len() > DOCUMENT_BYTES_MAX {

@@ -17,7 +17,7 @@ impl BlastRadiusService for Api {
         &self,
         request: Request<Streaming<pb::ComputeBlastRadiusRequest>>,
     ) -> Answer<pb::BlastRadius> {
-        let actor = actor(request.metadata())?;
+        let actor = actor(&request)?;
         let command = command(&self.app.clock, actor, "blast radius", None);
         let (app, requests) = (Arc::clone(&self.app), request.into_inner());
         uncancelled(async move { app.blast_radius(command, requests).await })

@@ -22,6 +22,7 @@ async fn worker(site: &Site, proxy: &Proxy, file: Option<&Path>) -> Arc<FlagWatc
         policy: Policy { stale_after: Duration::from_secs(120), fail_closed: true },
         trust_max: None,
         state_file: None,
+        credentials: client::Credentials::default(),
     };
     let kills = KillWatch::start(&format!("http://{}", site.kill_address), options).unwrap();
     let address = format!("http://127.0.0.1:{}", proxy.port());

@@ -109,7 +109,7 @@ async fn a_kill_straight_on_the_store_reaches_the_workers_of_services_that_follo
     let location = store::Location::parse(&redis.url()).unwrap();
     let now = std::sync::Arc::new(service_kit::clock::real_now);
     let store = store::Store::open(&location, now).await.unwrap();
-    let actor = service_kit::identity::actor(by("bob", ()).metadata()).unwrap();
+    let actor = service_kit::identity::claimed(by("bob", ()).metadata()).unwrap();
     let clock = service_kit::clock::Clock::system();
     let scope = pipeline();
     let engaged = engage_offline(&store, &clock, Some(&scope), actor, REASON);

@@ -8,8 +8,7 @@ use service_kit::fault::{Fault, checked, last_part};
 use service_kit::identity::actor;
 use service_kit::journaled::command;
 use service_kit::uncancelled::uncancelled;
-use tonic::Response;
-use tonic::metadata::MetadataMap;
+use tonic::{Request, Response};
 use vocab::{Role, Timestamp};
 
 use super::{Answer, Api};
@@ -21,8 +20,8 @@ impl Api {
         Self { app }
     }
 
-    pub(super) fn given(&self, metadata: &MetadataMap, reason: &str) -> Result<Given, Fault> {
-        let command = command(&self.app.clock, actor(metadata)?, reason, None);
+    pub(super) fn given<T>(&self, request: &Request<T>, reason: &str) -> Result<Given, Fault> {
+        let command = command(&self.app.clock, actor(request)?, reason, None);
         Ok(Given { command, etag: String::new(), validate_only: false })
     }
 

@@ -76,6 +76,7 @@ impl Place {
         let running = start_services(Placement {
             data_dir: self.data_dir.clone(),
             free_ports: arguments.free_ports,
+            secure: None,
             clock: clock.clone(),
             comms,
         })

@@ -6,6 +6,7 @@ mod store;
 use std::path::Path;
 
 use comfy_table::presets::NOTHING;
+use credentials::Credentials;
 use tokio::task::JoinSet;
 
 use crate::arguments::{DoctorArguments, Output};
@@ -75,12 +76,13 @@ fn durability(subject: &str, level: &str, facts: &str) -> Check {
 pub(crate) async fn run(
     arguments: &DoctorArguments,
     endpoints: Option<&Path>,
+    credentials: &Credentials,
     output: Output,
 ) -> Result<(), Failure> {
     let mut checks = Vec::new();
     if !arguments.store_only {
-        let endpoints = endpoints.map(Endpoints::read).transpose()?.unwrap_or_default();
-        checks.extend(services(endpoints).await);
+        let endpoints = Endpoints::find(endpoints, credentials)?;
+        checks.extend(services(endpoints, credentials).await);
     }
     if let Some(location) = &arguments.store {
         checks.extend(store::check(location, &arguments.tls.options()).await?);
@@ -94,7 +96,7 @@ pub(crate) async fn run(
 }
 
 /// Asks all services at once: one that hangs delays no other.
-async fn services(endpoints: Endpoints) -> Vec<Check> {
+async fn services(endpoints: Endpoints, credentials: &Credentials) -> Vec<Check> {
     let Endpoints { flag, gate, killswitch, comms, rollout } = endpoints;
     let all = [
         ("flag", flag),
@@ -105,7 +107,8 @@ async fn services(endpoints: Endpoints) -> Vec<Check> {
     ];
     let mut asking = JoinSet::new();
     for (place, (noun, address)) in all.into_iter().enumerate() {
-        asking.spawn(async move { (place, service::check(noun, &address).await) });
+        let credentials = credentials.clone();
+        asking.spawn(async move { (place, service::check(noun, &address, &credentials).await) });
     }
     let mut found = asking.join_all().await;
     found.sort_by_key(|(place, _)| *place);

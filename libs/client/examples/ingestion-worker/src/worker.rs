@@ -9,7 +9,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Admission, Client, Now, Options, Outcome, Path, demo_clock, system_clock};
+use client::{
+    Admission, Client, CredentialFiles, Credentials, Now, Options, Outcome, Path, demo_clock,
+    system_clock,
+};
 use vocab::{Timestamp, UploadId, WorkspaceId};
 
 use crate::platform::Platform;
@@ -84,6 +87,12 @@ pub struct Arguments {
     /// How many seconds of demo time pass in one.
     #[arg(long, default_value_t = 1)]
     pub demo_factor: u32,
+    /// Certificates of the authority that the services are trusted by, PEM; for https addresses.
+    #[arg(long, value_name = "FILE", env = "SOFTLAUNCH_TLS_CA")]
+    pub tls_ca: Option<PathBuf>,
+    /// The file with the token that this worker shows.
+    #[arg(long, value_name = "FILE", env = "SOFTLAUNCH_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
     /// Stays connected after the last upload until standard input is closed.
     #[arg(long)]
     pub stay: bool,
@@ -146,12 +155,18 @@ impl Worker {
             Some(origin) => demo_clock(Timestamp::parse(origin)?, arguments.demo_factor.max(1)),
             None => system_clock(),
         };
+        let credentials = Credentials::read(&CredentialFiles {
+            authority: arguments.tls_ca.clone(),
+            token: arguments.token_file.clone(),
+            ..CredentialFiles::default()
+        })?;
         let client = Client::start(Options {
             worker_id: arguments.worker_id.clone(),
             flag_address: arguments.flag_address.clone(),
             gate_address: arguments.gate_address.clone(),
             killswitch_address: arguments.killswitch_address.clone(),
             state_file: arguments.state_dir.as_deref().map(|dir| state_file(dir, &arguments)),
+            credentials,
             now: Arc::clone(&now),
             ..Options::new(&arguments.pipeline, &arguments.flag)
         })?;

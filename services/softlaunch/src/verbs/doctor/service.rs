@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use credentials::Credentials;
 use service_kit::peers::channel;
 use service_kit::status::{DURABILITY_KEY, ERROR_KEY, FACT_KEY, JOURNAL_KEY, STORE, VERSION_KEY};
 use tonic::metadata::MetadataMap;
@@ -17,12 +18,12 @@ const STORE_ANSWERS: &str = "a store that answers: commands are refused until it
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
 /// Checks one service; what cannot be reached is not checked further.
-pub(super) async fn check(noun: &str, address: &str) -> Vec<Check> {
+pub(super) async fn check(noun: &str, address: &str, credentials: &Credentials) -> Vec<Check> {
     let unreachable = |why: String| {
         let right = format!("a service at {address}: start it, or name another with --endpoints");
         vec![Check::new(noun, "reachable", Verdict::Failure, why, right)]
     };
-    let mut health = match channel(noun, address, TIMEOUT) {
+    let mut health = match channel(noun, address, credentials, TIMEOUT) {
         Ok(channel) => HealthClient::new(channel),
         Err(error) => return unreachable(error.to_string()),
     };
