@@ -2,7 +2,7 @@
 //!
 //! tonic reports an expired deadline as `CANCELLED`, an oversized message as `OUT_OF_RANGE` and
 //! undecodable protobuf as `INTERNAL`. This layer answers `DEADLINE_EXCEEDED`,
-//! `RESOURCE_EXHAUSTED` and `INVALID_ARGUMENT`, and opens the span of every call.
+//! `RESOURCE_EXHAUSTED` and `INVALID_ARGUMENT`, opens the span of every call, and counts it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -14,6 +14,8 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
+
+use crate::calls::Calls;
 
 /// Wraps every call in a span and a deadline.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +29,14 @@ pub struct CallLayer {
 pub struct Call<S> {
     inner: S,
     timeout: Duration,
+    calls: Calls,
 }
 
 impl<S> Layer<S> for CallLayer {
     type Service = Call<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Call { inner, timeout: self.timeout }
+        Call { inner, timeout: self.timeout, calls: Calls::new() }
     }
 }
 
@@ -55,6 +58,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let span = call_span(&request);
+        let begun = self.calls.begin(request.uri().path());
         let timeout = deadline(request.headers()).map_or(self.timeout, |own| own.min(self.timeout));
         let answer = self.inner.call(request);
         let recorder = span.clone();
@@ -70,6 +74,7 @@ where
                 };
                 let code = grpc_status(&response).unwrap_or(Code::Ok);
                 recorder.record("rpc.grpc.status_code", i32::from(code));
+                begun.end(code, response.status());
                 Ok(response)
             }
             .instrument(span),

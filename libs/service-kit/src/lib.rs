@@ -4,9 +4,11 @@
 //! [`clock`] and the environment in [`settings`], and nowhere else.
 
 pub mod bootstrap;
+mod calls;
 pub mod clock;
 pub mod deadline;
 pub mod fault;
+pub mod figures;
 pub mod identity;
 pub mod journaled;
 pub mod json;

@@ -24,6 +24,7 @@ use crate::channels::Answer;
 use crate::convert::told::urgency_of;
 use crate::convert::{Concern, Occurrence, What, shown, wire_outcome};
 use crate::error::{DOMAIN, Refused};
+use crate::metrics::Metrics;
 use crate::state::{Applied, State, Stored, draft};
 
 const CURSOR_LAG_MAX: u64 = 100; // Events that tell nobody are recorded this rarely.
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub(crate) replica: Arc<Replica<State>>,
     pub(crate) clock: Clock,
     pub(crate) shutdown: Shutdown,
+    pub(crate) metrics: Metrics,
 }
 
 impl App {
@@ -101,34 +103,36 @@ impl App {
         };
         let name = &tried.message.name;
         let (now, real) = (self.clock.now(), real_now());
-        self.execute("", |state| {
-            let Some(current) = state.message(name) else { return Ok(Vec::new()) };
-            let sent = matches!(answer.outcome, AttemptOutcome::Sent);
-            // Cancelled while it was on its way, and taken all the same: that is what happened.
-            let late = sent && current.message.state() == message::State::Cancelled;
-            if current.revision() != tried.revision() && !late {
-                return Ok(Vec::new());
-            }
-            let policy = policy(state, &tried.message);
-            let next = after_attempt(&answer.outcome, tried.tries + 1, jitter, real, policy);
-            let (next_state, due) = match next {
-                Next::Sent => (message::State::Sent, None),
-                Next::RetryAt(due) => (message::State::Pending, Some(wire_time(due))),
-                Next::Dead => (message::State::Dead, None),
-                Next::Parked => (message::State::Unknown, None),
-            };
-            let dead = next_state == message::State::Dead;
-            let fallbacks = if dead { fallbacks(state, &tried.message, now) } else { Vec::new() };
-            Ok(vec![draft(Kind::DeliveryAttempted(pb::DeliveryAttempted {
-                message: name.clone(),
-                attempt: Some(attempt.clone()),
-                state: next_state.into(),
-                next_attempt_time: due,
-                fallbacks,
-            }))])
-        })
-        .await
-        .map(drop)
+        let recorded = self
+            .execute("", |state| {
+                let Some(current) = state.message(name) else { return Ok(Vec::new()) };
+                let sent = matches!(answer.outcome, AttemptOutcome::Sent);
+                // Cancelled while it was on its way, and taken all the same: that is what happened.
+                let late = sent && current.message.state() == message::State::Cancelled;
+                if current.revision() != tried.revision() && !late {
+                    return Ok(Vec::new());
+                }
+                let policy = policy(state, &tried.message);
+                let next = after_attempt(&answer.outcome, tried.tries + 1, jitter, real, policy);
+                let (next_state, due) = match next {
+                    Next::Sent => (message::State::Sent, None),
+                    Next::RetryAt(due) => (message::State::Pending, Some(wire_time(due))),
+                    Next::Dead => (message::State::Dead, None),
+                    Next::Parked => (message::State::Unknown, None),
+                };
+                let dead = next_state == message::State::Dead;
+                let fallbacks =
+                    if dead { fallbacks(state, &tried.message, now) } else { Vec::new() };
+                Ok(vec![draft(Kind::DeliveryAttempted(pb::DeliveryAttempted {
+                    message: name.clone(),
+                    attempt: Some(attempt.clone()),
+                    state: next_state.into(),
+                    next_attempt_time: due,
+                    fallbacks,
+                }))])
+            })
+            .await;
+        recorded.map(|_| self.metrics.attempted(&tried.message.channel, &answer.outcome))
     }
 
     /// Tries a dead message again. Any other is left as it is.

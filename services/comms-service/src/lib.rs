@@ -37,6 +37,7 @@ use crate::api::Api;
 use crate::app::App;
 use crate::channels::Channels;
 use crate::effects::Deliveries;
+use crate::metrics::Metrics;
 use crate::pages::{BannerApi, Pages};
 pub use crate::secret::Secret;
 pub use crate::settings::{
@@ -79,9 +80,10 @@ pub async fn serve_with_pages(
     let Dependencies { store, clock } = dependencies;
     let replica = Replica::open(Arc::clone(&store.journal), StreamName::new("comms")?).await?;
     let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
-    let app = Arc::new(App { replica, clock, shutdown: shutdown.clone() });
+    let metrics = Metrics::new();
+    let app = Arc::new(App { replica, clock, shutdown: shutdown.clone(), metrics });
     follow_peers(&app, &settings.peers)?;
-    let _incomplete = metrics::observe(&app);
+    metrics::observe(&app);
     tokio::spawn(due::run(Arc::clone(&app)));
     let holder = Uuid::new_v4().to_string();
     let deliveries = Deliveries {

@@ -45,6 +45,7 @@ mod tests {
 
     use super::*;
     use crate::channels::Answer;
+    use crate::metrics::Metrics;
 
     const NAME: &str = "messages/one";
 
@@ -55,7 +56,7 @@ mod tests {
         let stream = StreamName::new("comms").unwrap();
         let replica = Replica::open(Arc::clone(&store.journal), stream).await.unwrap();
         let (_trigger, shutdown) = shutdown::channel();
-        let app = App { replica, clock: Clock::system(), shutdown };
+        let app = App { replica, clock: Clock::system(), shutdown, metrics: Metrics::new() };
         let message = pb::Message {
             name: NAME.to_owned(),
             channel: "mail".to_owned(),
