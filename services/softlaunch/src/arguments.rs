@@ -143,3 +143,15 @@ pub(crate) struct DemoArguments {
     #[arg(long, default_value_t = 50 * 1024 * 1024)]
     pub(crate) large_file_bytes: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_verb_has_two_arguments_of_one_name() {
+        CommandLine::command().debug_assert();
+    }
+}

@@ -27,6 +27,7 @@ pub(crate) enum PlanVerb {
     Approve {
         /// The plan version, e.g. plans/ingestion_v2/versions/1.0; that of the shipped plan where
         /// absent.
+        #[arg(id = "plan_version", value_name = "VERSION")]
         version: Option<String>,
         /// The role in which you approve.
         #[arg(long)]
@@ -190,6 +191,7 @@ pub(crate) enum RolloutVerb {
     /// Goes on by another version of the plan.
     ChangePlan {
         /// The plan version, e.g. plans/ingestion_v2/versions/1.1.
+        #[arg(id = "plan_version", value_name = "VERSION")]
         version: String,
         /// The rollout.
         #[arg(long, default_value = "ingestion-v2")]
