@@ -81,7 +81,11 @@ impl Drop for Begun {
 impl Begun {
     /// Bounded: whoever calls what there is not must not choose the labels.
     fn labels(&self) -> [(&'static str, String); 3] {
-        let there = self.code != Code::Unimplemented;
+        let unproven = matches!(
+            self.code,
+            Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated
+        );
+        let there = !unproven;
         let name = |name: &str| if there { name.to_owned() } else { UNKNOWN.to_owned() };
         let code = match (self.plain_http, self.code) {
             (true, Code::Ok) => self.status.as_str(),
@@ -139,6 +143,8 @@ mod tests {
     fn whoever_calls_what_there_is_not_chooses_no_label() {
         let found = labels("/made.up/Name", Code::Unimplemented, StatusCode::OK);
         assert_eq!(found, ["unknown", "unknown", "UNIMPLEMENTED"]);
+        let found = labels("/made.up/Name", Code::PermissionDenied, StatusCode::OK);
+        assert_eq!(found, ["unknown", "unknown", "PERMISSION_DENIED"]);
     }
 
     #[test]

@@ -58,8 +58,8 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let span = call_span(&request);
-        let begun = self.calls.begin(request.uri().path());
         let timeout = deadline(request.headers()).map_or(self.timeout, |own| own.min(self.timeout));
+        let begun = self.calls.begin(request.uri().path());
         let answer = self.inner.call(request);
         let recorder = span.clone();
         Box::pin(

@@ -80,7 +80,7 @@ pub(crate) async fn run(
     let mut checks = Vec::new();
     if !arguments.store_only {
         let endpoints = endpoints.map(Endpoints::read).transpose()?.unwrap_or_default();
-        checks.extend(services(endpoints).await);
+        checks.extend(services(endpoints, &arguments.only).await);
     }
     if let Some(location) = &arguments.store {
         checks.extend(store::check(location, &arguments.tls.options()).await?);
@@ -94,7 +94,7 @@ pub(crate) async fn run(
 }
 
 /// Asks all services at once: one that hangs delays no other.
-async fn services(endpoints: Endpoints) -> Vec<Check> {
+async fn services(endpoints: Endpoints, only: &[String]) -> Vec<Check> {
     let Endpoints { flag, gate, killswitch, comms, rollout } = endpoints;
     let all = [
         ("flag", flag),
@@ -104,7 +104,9 @@ async fn services(endpoints: Endpoints) -> Vec<Check> {
         ("rollout", rollout),
     ];
     let mut asking = JoinSet::new();
-    for (place, (noun, address)) in all.into_iter().enumerate() {
+    let wanted = |noun: &str| only.is_empty() || only.iter().any(|one| one == noun);
+    let wanted = all.into_iter().filter(|(noun, _)| wanted(noun));
+    for (place, (noun, address)) in wanted.enumerate() {
         asking.spawn(async move { (place, service::check(noun, &address).await) });
     }
     let mut found = asking.join_all().await;
