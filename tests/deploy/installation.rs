@@ -21,8 +21,8 @@ pub(crate) struct Installation {
     pub(crate) cli: Cli,
     /// Host and port of the page of metrics.
     pub(crate) page: String,
-    pub(crate) data: TempDir,
-    process: Running,
+    _data: TempDir,
+    _process: Running,
 }
 
 impl Installation {
@@ -46,7 +46,7 @@ impl Installation {
         })
         .await;
         let cli = Cli { endpoints: data.path().join("endpoints.toml"), otlp: None };
-        Self { cli, page, data, process }
+        Self { cli, page, _data: data, _process: process }
     }
 
     /// Approves the plan, attests what P0 waits for, and enters it.
@@ -90,11 +90,6 @@ impl Installation {
     /// The page of metrics.
     pub(crate) fn metrics(&self) -> String {
         get(&self.page, "/metrics").expect("the page is shown")
-    }
-
-    /// Ends it as a power cut would: its store can be looked at.
-    pub(crate) fn kill(&mut self) {
-        self.process.kill();
     }
 }
 

@@ -10,5 +10,6 @@ mod installation;
 mod page;
 mod prometheus;
 mod rules;
+mod runbook;
 mod stack;
 mod users;
