@@ -83,6 +83,11 @@ impl Installation {
         line.expect("every service is named").trim_matches('"').to_owned()
     }
 
+    /// The same, as host and port.
+    pub(crate) fn host(&self, noun: &str) -> String {
+        self.address(noun).trim_start_matches("http://").to_owned()
+    }
+
     pub(crate) fn endpoints(&self) -> PathBuf {
         self.cli.endpoints.clone()
     }

@@ -12,4 +12,5 @@ mod prometheus;
 mod rules;
 mod runbook;
 mod stack;
+mod strangers;
 mod users;
