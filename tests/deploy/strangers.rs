@@ -84,7 +84,7 @@ impl Worker {
     fn start(python: OsString, installation: &Installation) -> Self {
         let program = Tree::find().root.join("libs/client/examples/python-worker/worker.py");
         let mut command = Command::new(python);
-        command.arg(program).args(["--uploads", "3"]);
+        command.arg(program);
         for noun in ["flag", "gate", "killswitch"] {
             command.arg(format!("--{noun}")).arg(installation.host(noun));
         }
