@@ -1,6 +1,0 @@
-
-=rollouts/ingestion-v2/gates/p0-entry/reports/12ca3939f15915ca$rollouts/ingestion-v2/gates/p0-entryEntry of P0(0:Í
-p0-workers-deployed$All D6.6 workers deployed to staging2.1 (2attested by sam as sre_leadXjhttps://wiki.example.com/p0rengineering_leadrsre_leadxö”È§ÿ¿ûè¡∫:samsre_lead"https://wiki.example.com/p02”È§ÿ¿ûè¡:Â
-p0-guardrails-configuredD6.7 guardrails configured2.1 (2attested by sam as sre_leadXjhttps://wiki.example.com/p0rengineering_leadrsre_leadxö”È§ÿ¿¯” ∫:samsre_lead"https://wiki.example.com/p02”È§ÿ¿¯” :›
-p0-dashboard-liveMonitoring dashboard live2.1 (2attested by sam as sre_leadXjhttps://wiki.example.com/p0rengineering_leadrsre_leadxö”È§ÿÄŒ€”∫:samsre_lead"https://wiki.example.com/p02”È§ÿÄŒ€”:’
-p0-alerts-activeAlert rules active2.1 (2attested by sam as sre_leadXjhttps://wiki.example.com/p0rengineering_leadrsre_leadxö”È§ÿÄñ¨€∫:samsre_lead"https://wiki.example.com/p02”È§ÿÄñ¨€J”È§ÿ¿≥ÑÏR@12ca3939f15915ca5712e4b935353788d9973fc92ed6a9c14d8baed97dfbb9d7

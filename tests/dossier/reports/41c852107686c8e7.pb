@@ -1,6 +1,0 @@
-
-=rollouts/ingestion-v2/gates/p0-entry/reports/41c852107686c8e7$rollouts/ingestion-v2/gates/p0-entryEntry of P0(0:ê
-p0-workers-deployed$All D6.6 workers deployed to staging2.1 (2attested by sam as sre_leadXjhttps://wiki.example.com/p0rengineering_leadrsre_leadxšËï¤ØÀ€©º:samsre_lead"https://wiki.example.com/p02Ëï¤ØÀ€©:å
-p0-guardrails-configuredD6.7 guardrails configured2.1 (2attested by sam as sre_leadXjhttps://wiki.example.com/p0rengineering_leadrsre_leadxšËï¤Ø€§û º:samsre_lead"https://wiki.example.com/p02Ëï¤Ø€§û :İ
-p0-dashboard-liveMonitoring dashboard live2.1 (2attested by sam as sre_leadXjhttps://wiki.example.com/p0rengineering_leadrsre_leadxšËï¤ØÀ…ıªº:samsre_lead"https://wiki.example.com/p02Ëï¤ØÀ…ıª:Õ
-p0-alerts-activeAlert rules active2.1 (2attested by sam as sre_leadXjhttps://wiki.example.com/p0rengineering_leadrsre_leadxšËï¤ØÀè»µº:samsre_lead"https://wiki.example.com/p02Ëï¤ØÀè»µJËï¤ØÀÛ›ÏR@41c852107686c8e77da4d381a454c7dfa61b804d598f9d4ad916d8b370f42e62
