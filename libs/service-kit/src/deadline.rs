@@ -2,8 +2,8 @@
 //!
 //! tonic reports an expired deadline as `CANCELLED`, an oversized message as `OUT_OF_RANGE` and
 //! undecodable protobuf as `INTERNAL`. This layer answers `DEADLINE_EXCEEDED`,
-//! `RESOURCE_EXHAUSTED` and `INVALID_ARGUMENT`, and opens the span of every call. The guard comes
-//! first: a call that it refuses goes no further.
+//! `RESOURCE_EXHAUSTED` and `INVALID_ARGUMENT`, opens the span of every call, and counts it. The
+//! guard comes first: a call that it refuses goes no further.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,6 +16,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
+use crate::calls::Calls;
 use crate::fault::Fault;
 use crate::guard::{Guard, refusal, while_valid};
 use crate::lanes::Lanes;
@@ -36,13 +37,14 @@ pub struct CallLayer {
 pub struct Call<S> {
     inner: S,
     layer: CallLayer,
+    calls: Calls,
 }
 
 impl<S> Layer<S> for CallLayer {
     type Service = Call<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Call { inner, layer: self.clone() }
+        Call { inner, layer: self.clone(), calls: Calls::new() }
     }
 }
 
@@ -64,6 +66,7 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let span = call_span(&request);
+        let begun = self.calls.begin(request.uri().path());
         let CallLayer { guard, lanes, timeout: longest } = &self.layer;
         let admitted = span.in_scope(|| {
             let pass = guard.admit(&mut request)?;
@@ -72,8 +75,10 @@ where
         let (pass, place) = match admitted {
             Ok(admitted) => admitted,
             Err(fault) => {
-                span.record("rpc.grpc.status_code", i32::from(fault.code()));
+                let code = fault.code();
+                span.record("rpc.grpc.status_code", i32::from(code));
                 let response = refusal(request.uri().path(), fault);
+                begun.end(code, response.status());
                 return Box::pin(std::future::ready(Ok(response)));
             }
         };
@@ -93,6 +98,7 @@ where
                 drop(place); // A stream goes on without one.
                 let code = grpc_status(&response).unwrap_or(Code::Ok);
                 recorder.record("rpc.grpc.status_code", i32::from(code));
+                begun.end(code, response.status());
                 Ok(match pass {
                     Some(pass) => while_valid(pass, response),
                     None => response,

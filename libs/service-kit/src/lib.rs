@@ -5,10 +5,12 @@
 
 pub mod access;
 pub mod bootstrap;
+mod calls;
 pub mod clock;
 pub mod deadline;
 pub mod entrance;
 pub mod fault;
+pub mod figures;
 pub mod guard;
 pub mod identity;
 mod incoming;

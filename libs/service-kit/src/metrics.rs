@@ -19,6 +19,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use prometheus::{Registry, TextEncoder};
 
+use crate::settings::TelemetrySettings;
 use crate::telemetry::TelemetryError;
 
 /// Makes the instruments of Softlaunch.
@@ -38,9 +39,9 @@ impl Metrics {
     /// Starts exporting; nothing where neither is set.
     pub(crate) fn start(
         resource: &Resource,
-        otlp_endpoint: &str,
-        page_address: &str,
+        settings: &TelemetrySettings,
     ) -> Result<Option<Self>, TelemetryError> {
+        let TelemetrySettings { otlp_endpoint, metrics_address: page_address, .. } = settings;
         if otlp_endpoint.is_empty() && page_address.is_empty() {
             return Ok(None);
         }
@@ -61,7 +62,10 @@ impl Metrics {
                 .build()
                 .map_err(|error| TelemetryError::Page(error.to_string()))?;
             provider = provider.with_reader(reader);
-            page = Some(show(page_address, registry).map_err(TelemetryError::Page)?);
+            page = Some(
+                show(page_address, settings.metrics_exposed, registry)
+                    .map_err(TelemetryError::Page)?,
+            );
         }
         let provider = provider.build();
         opentelemetry::global::set_meter_provider(provider.clone());
@@ -82,12 +86,14 @@ impl Metrics {
 }
 
 /// Shows the page for as long as the process lives.
-fn show(address: &str, registry: Registry) -> Result<SocketAddr, String> {
+fn show(address: &str, exposed: bool, registry: Registry) -> Result<SocketAddr, String> {
     let wanted = "expected a loopback address with a port, e.g. 127.0.0.1:9464";
     let address: SocketAddr =
         address.parse().map_err(|_e| format!("`{address}` is no address: {wanted}"))?;
-    if !address.ip().is_loopback() {
-        return Err(format!("{address} is not a loopback address: {wanted}"));
+    if !address.ip().is_loopback() && !exposed {
+        return Err(format!(
+            "{address} is not a loopback address: {wanted}, or set telemetry.metrics_exposed"
+        ));
     }
     let listen = || {
         let listener = TcpListener::bind(address)?;

@@ -105,6 +105,8 @@ pub struct TelemetrySettings {
     pub otlp_endpoint: String,
     /// Where metrics are shown as a page for Prometheus, e.g. `127.0.0.1:9464`; nowhere where empty.
     pub metrics_address: String,
+    /// Allows that address to be one that others can reach.
+    pub metrics_exposed: bool,
 }
 
 /// How log lines look.

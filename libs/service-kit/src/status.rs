@@ -34,6 +34,7 @@ use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::HealthService;
 
+use crate::figures::{self, About, Figure};
 use crate::shutdown::Shutdown;
 
 /// The name of the health entry that tells of the store.
@@ -51,6 +52,11 @@ pub const JOURNAL_KEY: &str = "softlaunch-store-journal";
 /// How often a watched entry is looked at.
 pub const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
+const CONDITION: About = About {
+    name: "softlaunch.journal.condition",
+    unit: "",
+    meaning: "How a service stands to its journal: 0 following, 1 stale, 2 data lost.",
+};
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 const TEXT_LENGTH_MAX: usize = 300; // Of a value, so that all of them fit in one header list.
 const VALUES_MAX: usize = 16; // Of a repeated key, for the same reason.
@@ -81,6 +87,14 @@ impl StoreStatus {
     /// Tells of the journal that `replica` follows, too.
     #[must_use]
     pub fn with<S: Projection>(mut self, replica: &Arc<Replica<S>>) -> Self {
+        figures::show(replica, CONDITION, |replica| {
+            let condition = match replica.condition() {
+                Condition::Following => 0,
+                Condition::Stale(_) => 1,
+                Condition::DataLost(_) => 2,
+            };
+            vec![Figure::count(condition).with("stream", replica.stream().to_string())]
+        });
         let replica = Arc::clone(replica);
         self.journals.push(Arc::new(move || (replica.stream().to_string(), replica.condition())));
         self

@@ -4,6 +4,7 @@
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
+use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
@@ -12,6 +13,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
+use uuid::Uuid;
 
 use crate::metrics::Metrics;
 use crate::settings::{LogFormat, TelemetrySettings};
@@ -60,9 +62,13 @@ impl Telemetry {
             }
         };
         let logs = logs.with_filter(filter);
-        let resource = Resource::builder().with_service_name(service.to_owned()).build();
-        let metrics =
-            Metrics::start(&resource, &settings.otlp_endpoint, &settings.metrics_address)?;
+        // Replicas of a service are told apart by whoever gathers what they send.
+        let instance = KeyValue::new("service.instance.id", Uuid::new_v4().to_string());
+        let resource = Resource::builder()
+            .with_service_name(service.to_owned())
+            .with_attribute(instance)
+            .build();
+        let metrics = Metrics::start(&resource, settings)?;
         if settings.otlp_endpoint.is_empty() {
             let spans = tracing_opentelemetry::layer().with_filter(own_spans());
             let registry = Registry::default().with(logs).with(spans);

@@ -26,6 +26,7 @@ use crate::convert::told::urgency_of;
 use crate::convert::{Concern, Occurrence, What, shown, wire_outcome};
 use crate::directory::Directory;
 use crate::error::{DOMAIN, Refused};
+use crate::metrics::Metrics;
 use crate::state::{Applied, State, Stored, draft};
 
 const CURSOR_LAG_MAX: u64 = 100; // Events that tell nobody are recorded this rarely.
@@ -37,6 +38,7 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) directory: Directory,
     pub(crate) shutdown: Shutdown,
+    pub(crate) metrics: Metrics,
 }
 
 impl App {
@@ -111,24 +113,29 @@ impl App {
             receipt: answer.receipt.clone(),
         };
         let (now, real) = (self.clock.now(), real_now());
-        self.execute("", |state| {
-            let each = tried.iter().filter_map(|tried| {
-                let (next_state, due) = after(state, tried, answer, jitter, real)?;
-                let dead = next_state == message::State::Dead;
-                let fallbacks =
-                    if dead { fallbacks(state, &tried.message, now) } else { Vec::new() };
-                Some(draft(Kind::DeliveryAttempted(pb::DeliveryAttempted {
-                    message: tried.message.name.clone(),
-                    attempt: Some(attempt.clone()),
-                    state: next_state.into(),
-                    next_attempt_time: due.map(wire_time),
-                    fallbacks,
-                })))
-            });
-            Ok(each.collect())
+        let recorded = self
+            .execute("", |state| {
+                let each = tried.iter().filter_map(|tried| {
+                    let (next_state, due) = after(state, tried, answer, jitter, real)?;
+                    let dead = next_state == message::State::Dead;
+                    let fallbacks =
+                        if dead { fallbacks(state, &tried.message, now) } else { Vec::new() };
+                    Some(draft(Kind::DeliveryAttempted(pb::DeliveryAttempted {
+                        message: tried.message.name.clone(),
+                        attempt: Some(attempt.clone()),
+                        state: next_state.into(),
+                        next_attempt_time: due.map(wire_time),
+                        fallbacks,
+                    })))
+                });
+                Ok(each.collect())
+            })
+            .await;
+        recorded.map(|_| {
+            for tried in tried {
+                self.metrics.attempted(&tried.message.channel, &answer.outcome);
+            }
         })
-        .await
-        .map(drop)
     }
 
     /// Tries a dead message again. Any other is left as it is.

@@ -42,6 +42,7 @@ use crate::app::App;
 use crate::channels::Channels;
 use crate::directory::Directory;
 use crate::effects::Deliveries;
+use crate::metrics::Metrics;
 use crate::pages::{BannerApi, Pages};
 pub use crate::secret::Secret;
 pub use crate::settings::{
@@ -85,10 +86,10 @@ pub async fn serve_with_pages(
     let Dependencies { store, clock } = dependencies;
     let replica = Replica::open(Arc::clone(&store.journal), StreamName::new("comms")?).await?;
     let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
-    let directory = Directory::open(&settings.contacts.file)?;
-    let app = Arc::new(App { replica, clock, directory, shutdown: shutdown.clone() });
+    let (directory, metrics) = (Directory::open(&settings.contacts.file)?, Metrics::new());
+    let app = Arc::new(App { replica, clock, directory, shutdown: shutdown.clone(), metrics });
     follow_peers(&app, &settings.peers)?;
-    let _incomplete = metrics::observe(&app);
+    metrics::observe(&app);
     tokio::spawn(due::run(Arc::clone(&app)));
     let holder = Uuid::new_v4().to_string();
     let deliveries = Deliveries {

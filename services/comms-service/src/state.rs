@@ -63,6 +63,8 @@ pub(crate) struct State {
     by_name: BTreeMap<String, Position>,
     by_revision: BTreeSet<(u64, Position)>,
     pending: BTreeMap<String, BTreeSet<Position>>,
+    /// What waits for a person, by channel: dead, or not known to have arrived.
+    failed: BTreeMap<(String, message::State), BTreeSet<Position>>,
     cursors: BTreeMap<String, u64>,
     /// Rollouts heard of, whether their plans can be read or not.
     pub(crate) rollouts: BTreeSet<String>,
@@ -94,6 +96,12 @@ impl State {
     pub(crate) fn pending(&self, channel: &str) -> impl Iterator<Item = &Arc<Stored>> {
         let positions = self.pending.get(channel).into_iter().flatten();
         positions.filter_map(|position| self.messages.get(position))
+    }
+
+    /// Channels with messages that wait for a person, how they stand, and how many they are.
+    pub(crate) fn failed(&self) -> impl Iterator<Item = (&str, message::State, usize)> {
+        let kept = self.failed.iter();
+        kept.map(|((channel, state), positions)| (channel.as_str(), *state, positions.len()))
     }
 
     /// What waits for delivery anywhere.
@@ -238,9 +246,17 @@ impl State {
         self.refresh(&communication, record);
     }
 
-    /// Keeps `pending` in step with a message's state.
+    /// Keeps `pending` and `failed` in step with a message's state.
     fn index(&mut self, position: Position, stored: &Stored) {
         let channel = &stored.message.channel;
+        for failure in [message::State::Dead, message::State::Unknown] {
+            let key = (channel.clone(), failure);
+            if stored.message.state() == failure {
+                self.failed.entry(key).or_default().insert(position);
+            } else if let Some(positions) = self.failed.get_mut(&key) {
+                positions.remove(&position);
+            }
+        }
         if stored.message.state() == message::State::Pending {
             self.pending.entry(channel.clone()).or_default().insert(position);
         } else if let Some(positions) = self.pending.get_mut(channel) {

@@ -77,6 +77,7 @@ impl App {
             ..pb::AdmitUploadResponse::default()
         };
         self.fill(&mut response, decided);
+        self.metrics.admitted(key.as_str(), &response);
         Ok(response)
     }
 

@@ -20,6 +20,7 @@ use vocab::{FlagKey, PhaseId, PipelineId};
 use crate::census::Census;
 use crate::error::{DOMAIN, Refusal, not_found};
 use crate::feed::Feed;
+use crate::metrics::Metrics;
 use crate::openfeature::changes::Changes;
 use crate::openfeature::sync::Document;
 use crate::settings::Durations;
@@ -36,6 +37,7 @@ pub(crate) struct App {
     pub(crate) feed: Feed,
     pub(crate) changes: Changes,
     pub(crate) document: Document,
+    pub(crate) metrics: Metrics,
     pub(crate) durations: Durations,
     pub(crate) shutdown: Shutdown,
 }

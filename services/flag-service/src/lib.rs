@@ -13,6 +13,7 @@ mod error;
 mod evaluation;
 mod feed;
 mod history;
+mod metrics;
 mod openfeature;
 mod radius;
 mod settings;
@@ -45,6 +46,7 @@ use crate::app::App;
 use crate::census::Census;
 use crate::encoded::WithSharedWatch;
 use crate::feed::Feed;
+use crate::metrics::Metrics;
 use crate::openfeature::changes::Changes;
 use crate::openfeature::evaluation::Evaluation;
 use crate::openfeature::ofrep::Ofrep;
@@ -100,9 +102,11 @@ pub async fn serve(
         feed: Feed::default(),
         changes: Changes::default(),
         document: Document::default(),
+        metrics: Metrics::new(),
         durations,
         shutdown: shutdown.clone(),
     });
+    metrics::observe(&app);
     Arc::clone(&app).feed_watchers();
     Arc::clone(&app).tell_changes();
     let router = entrance

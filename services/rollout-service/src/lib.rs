@@ -11,6 +11,7 @@ mod effects;
 mod error;
 mod exposing;
 mod following;
+mod metrics;
 mod passing;
 mod reports;
 mod settings;
@@ -62,6 +63,7 @@ pub async fn serve(
     let turns = Turns::default();
     let app = App { replica, clock, flag, gate, killswitch, shutdown: shutdown.clone(), turns };
     let app = Arc::new(app);
+    metrics::observe(&app);
     effects::run(Arc::clone(&app), shutdown.clone());
     following::run(&app, shutdown.clone());
     passing::run(&app, shutdown.clone());

@@ -34,6 +34,7 @@ pub async fn run(line: CommandLine) -> ExitCode {
         log_filter: line.log_filter.clone().unwrap_or_else(|| default_filter(&line.verb)),
         otlp_endpoint: line.otlp_endpoint.clone().unwrap_or_default(),
         metrics_address: metrics_address(&line.verb),
+        metrics_exposed: false,
     };
     let telemetry = match Telemetry::start("softlaunch", &settings) {
         Ok(telemetry) => telemetry,

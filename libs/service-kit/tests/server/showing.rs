@@ -75,6 +75,7 @@ fn with_telemetry() {
             log_filter: "off".to_owned(),
             otlp_endpoint: String::new(),
             metrics_address: String::new(),
+            metrics_exposed: false,
         };
         Telemetry::start("test", &settings).expect("nobody else sets it up");
     });

@@ -46,6 +46,7 @@ mod tests {
     use super::*;
     use crate::channels::Answer;
     use crate::directory::Directory;
+    use crate::metrics::Metrics;
 
     const NAME: &str = "messages/one";
 
@@ -56,8 +57,13 @@ mod tests {
         let stream = StreamName::new("comms").unwrap();
         let replica = Replica::open(Arc::clone(&store.journal), stream).await.unwrap();
         let (_trigger, shutdown) = shutdown::channel();
-        let app =
-            App { replica, clock: Clock::system(), directory: Directory::default(), shutdown };
+        let app = App {
+            replica,
+            clock: Clock::system(),
+            directory: Directory::default(),
+            shutdown,
+            metrics: Metrics::new(),
+        };
         let message = pb::Message {
             name: NAME.to_owned(),
             channel: "mail".to_owned(),

@@ -44,6 +44,7 @@ async fn what_is_in_force_who_has_applied_it_and_the_last_drill_are_on_the_page(
         log_filter: "off".to_owned(),
         otlp_endpoint: String::new(),
         metrics_address: "127.0.0.1:0".to_owned(),
+        metrics_exposed: false,
     };
     let telemetry = Telemetry::start("killswitch-service", &settings).unwrap();
     let address = telemetry.metrics_page().unwrap();
@@ -100,6 +101,7 @@ async fn a_page_is_refused_where_others_could_read_it() {
             log_filter: "off".to_owned(),
             otlp_endpoint: String::new(),
             metrics_address: address.to_owned(),
+            metrics_exposed: false,
         };
         let refused = Telemetry::start("killswitch-service", &settings).unwrap_err().to_string();
         let wanted = "expected a loopback address with a port, e.g. 127.0.0.1:9464";

@@ -82,7 +82,7 @@ pub(crate) async fn run(
     let mut checks = Vec::new();
     if !arguments.store_only {
         let endpoints = Endpoints::find(endpoints, credentials)?;
-        checks.extend(services(endpoints, credentials).await);
+        checks.extend(services(endpoints, &arguments.only, credentials).await);
     }
     if let Some(location) = &arguments.store {
         checks.extend(store::check(location, &arguments.tls.options()).await?);
@@ -96,7 +96,7 @@ pub(crate) async fn run(
 }
 
 /// Asks all services at once: one that hangs delays no other.
-async fn services(endpoints: Endpoints, credentials: &Credentials) -> Vec<Check> {
+async fn services(endpoints: Endpoints, only: &[String], credentials: &Credentials) -> Vec<Check> {
     let Endpoints { flag, gate, killswitch, comms, rollout } = endpoints;
     let all = [
         ("flag", flag),
@@ -106,7 +106,9 @@ async fn services(endpoints: Endpoints, credentials: &Credentials) -> Vec<Check>
         ("rollout", rollout),
     ];
     let mut asking = JoinSet::new();
-    for (place, (noun, address)) in all.into_iter().enumerate() {
+    let wanted = |noun: &str| only.is_empty() || only.iter().any(|one| one == noun);
+    let wanted = all.into_iter().filter(|(noun, _)| wanted(noun));
+    for (place, (noun, address)) in wanted.enumerate() {
         let credentials = credentials.clone();
         asking.spawn(async move { (place, service::check(noun, &address, &credentials).await) });
     }
