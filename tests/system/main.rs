@@ -10,6 +10,7 @@ mod kill;
 mod otlp;
 mod partition;
 mod processes;
+mod rolling;
 mod secure;
 mod separate;
 mod transfer;

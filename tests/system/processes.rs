@@ -40,6 +40,13 @@ impl Running {
         self.child.wait().expect("a process of ours can be waited for").success()
     }
 
+    /// Asks it to end, as an orchestrator does, and waits until it has.
+    pub(crate) fn terminate(&mut self) -> bool {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(asked.is_ok_and(|status| status.success()), "kill is part of every system");
+        self.child.wait().expect("a process of ours can be waited for").success()
+    }
+
     /// Whether it still runs.
     pub(crate) fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

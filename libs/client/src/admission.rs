@@ -6,11 +6,16 @@ use contracts::flag as pb;
 use contracts::flag::admission_service_client::AdmissionServiceClient;
 use contracts::flag::evaluation_service_client::EvaluationServiceClient;
 use killswitch_core::Target;
+use tonic::{Code, Response, Status};
 use vocab::{UploadId, WorkspaceId};
 
 use crate::Client;
 
 const RETRY_AFTER: Duration = Duration::from_secs(5); // Where the service could not say.
+/// Before a question is asked again that nobody answered: a service that is restarted is away for
+/// a moment, and asking twice for one upload takes its quota once.
+const AGAIN: [Duration; 3] =
+    [Duration::from_millis(20), Duration::from_millis(100), Duration::from_millis(400)];
 
 /// What to do with an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +64,13 @@ impl Client {
             file_size_bytes: i64::try_from(file_size_bytes).unwrap_or(i64::MAX),
             attributes: None,
         };
-        match AdmissionServiceClient::new(self.flags.clone()).admit_upload(request).await {
-            Ok(answer) => read(&answer.into_inner()),
+        let asking = || {
+            let (mut client, request) =
+                (AdmissionServiceClient::new(self.flags.clone()), request.clone());
+            async move { client.admit_upload(request).await.map(Response::into_inner) }
+        };
+        match asked(asking).await {
+            Ok(answer) => read(&answer),
             Err(status) => {
                 tracing::warn!(code = %status.code(), why = status.message(), "cannot ask: deferred");
                 Admission::Defer { retry_after: RETRY_AFTER }
@@ -76,9 +86,13 @@ impl Client {
             workspace_id: workspace.to_string(),
             attributes: None,
         };
-        match EvaluationServiceClient::new(self.flags.clone()).evaluate_flag(request).await {
+        let asking = || {
+            let (mut client, request) =
+                (EvaluationServiceClient::new(self.flags.clone()), request.clone());
+            async move { client.evaluate_flag(request).await.map(Response::into_inner) }
+        };
+        match asked(asking).await {
             Ok(answer) => {
-                let answer = answer.into_inner();
                 let reason = answer.reason();
                 // A reason that is not said, or not known here, is read as off.
                 let enabled = answer.enabled && reason != pb::Reason::Unspecified;
@@ -99,6 +113,20 @@ impl Client {
         }
         self.kills().covers_without_phase(target)
     }
+}
+
+/// Asks, and asks again where nobody was there.
+async fn asked<T, F>(ask: impl Fn() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    for delay in AGAIN {
+        match ask().await {
+            Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(delay).await,
+            answer => return answer,
+        }
+    }
+    ask().await
 }
 
 fn read(answer: &pb::AdmitUploadResponse) -> Admission {

@@ -23,6 +23,7 @@ mod transfer;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use client::{KillWatch, Policy, WatchOptions};
 use contracts::flag::admission_service_server::AdmissionServiceServer;
@@ -63,6 +64,10 @@ const SERVICES: [&str; 8] = [
     "flagd.evaluation.v2.Service",
     "flagd.sync.v1.FlagSyncService",
 ];
+
+/// How long a new process waits for the kill-switch service before it answers: until it has heard of
+/// it everything counts as killed, and a replica that takes over need not begin with that.
+const FIRST_WORD_MAX: Duration = Duration::from_secs(2);
 
 /// Serves until asked to end.
 ///
@@ -118,6 +123,9 @@ pub async fn serve(
         )
         .await?;
     let router = with_openfeature(with_our_own(router, &app), &app);
+    if tokio::time::timeout(FIRST_WORD_MAX, app.kills.first_word()).await.is_err() {
+        tracing::warn!("no word of the kill-switch service yet: everything counts as killed");
+    }
     Ok(entrance.serve(router, listener, shutdown).await?)
 }
 
