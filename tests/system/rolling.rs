@@ -116,9 +116,9 @@ async fn work(
         if details.error.is_some() || !details.value {
             wrong.push(format!("{upload}: evaluated as {details:?}"));
         }
-        match client.admit(&workspace, &upload, 1_024).await {
-            Admission::Admit => {}
-            other => wrong.push(format!("{upload}: {other:?}")),
+        let admission = client.admit(&workspace, &upload, 1_024).await;
+        if admission != Admission::Admit {
+            wrong.push(format!("{upload}: {admission:?}"));
         }
         let outcome = Outcome {
             upload,

@@ -1,5 +1,5 @@
 //! What our services cost beside the least that could be done, in one run:
-//! `cargo run --release -p softlaunch-bench -- kill [fan-out [WATCHERS]|engage|reading]`, or
+//! `cargo run --release -p softlaunch-bench -- kill [fan-out [WATCHERS]|engage|reading|overload]`, or
 //! `flag [unary|local|admit|fan-out [WATCHERS]]`, or `gate [ingest|evaluate|sketch]`, or
 //! `comms`, or `rollout [decide|rehearse|thousand]`.
 //!
@@ -17,6 +17,7 @@ mod fleet;
 mod gate;
 mod measure;
 mod operator;
+mod overload;
 mod process;
 mod product;
 mod reading;
@@ -39,7 +40,9 @@ async fn main() -> Result<ExitCode, Error> {
             engage::beside_a_bare_append().await?;
             fan_out::beside_a_bare_broadcast(1_000).await?;
             fan_out::beside_a_bare_broadcast(10_000).await?;
+            overload::beside_nobody_else().await?;
         }
+        ["kill", "overload"] => overload::beside_nobody_else().await?,
         ["kill", "reading"] => reading::beside_an_atomic_load().await?,
         ["kill", "engage"] => engage::beside_a_bare_append().await?,
         ["kill", "fan-out"] => {
@@ -79,6 +82,7 @@ async fn main() -> Result<ExitCode, Error> {
         ["rollout", "thousand"] => rollout::beside_one().await?,
         ["serve", "gate", dir] => gate::serve(dir).await?,
         ["serve", "product", dir] => product::serve(dir).await?,
+        ["serve", "flood", address] => overload::flood(address).await?,
         ["serve", "bare"] => bare::serve().await?,
         ["serve", "flag", location] => flag::serve(location).await?,
         ["serve", "echo"] => flag::serve_echo(None).await?,
@@ -87,7 +91,7 @@ async fn main() -> Result<ExitCode, Error> {
         _ => {
             println!(
                 "usage: softlaunch-bench flag [unary|local|admit|fan-out [WATCHERS]] | kill \
-                 [fan-out [WATCHERS]|engage|reading] | gate [ingest|evaluate|sketch] | comms | rollout \
+                 [fan-out [WATCHERS]|engage|reading|overload] | gate [ingest|evaluate|sketch] | comms | rollout \
                  [decide|rehearse|thousand]"
             );
             return Ok(ExitCode::from(EXIT_USAGE));

@@ -3,8 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::Error;
 
@@ -16,6 +16,21 @@ pub(crate) struct Server {
     pub(crate) address: String,
     /// Where the service beside it does, if there is one.
     pub(crate) beside: Option<String>,
+}
+
+/// A process that says what it did when its input ends. Gone when dropped.
+#[derive(Debug)]
+pub(crate) struct Talker {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Talker {
+    /// Ends it, and returns its last line.
+    pub(crate) async fn ask(mut self) -> Result<String, Error> {
+        drop(self.child.stdin.take());
+        Ok(self.lines.next_line().await?.ok_or("a process ended without a word")?)
+    }
 }
 
 impl Server {
@@ -35,6 +50,23 @@ impl Server {
         let mut addresses = printed.split_whitespace().map(str::to_owned);
         let address = addresses.next().ok_or("a server without an address")?;
         Ok(Self { child, address, beside: addresses.next() })
+    }
+
+    /// Starts one that leaves the processors to others, and goes on until it is asked for its word.
+    pub(crate) async fn start_idle(arguments: &[&str]) -> Result<Talker, Error> {
+        let mut child = Command::new("nice")
+            .args(["-n", "19"])
+            .arg(std::env::current_exe()?)
+            .arg("serve")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let output = child.stdout.take().ok_or("a process without an output")?;
+        let mut lines = BufReader::new(output).lines();
+        lines.next_line().await?.ok_or("a process ended at once")?;
+        Ok(Talker { child, lines })
     }
 
     /// Processor time it has taken so far.
