@@ -18,4 +18,5 @@ mod refusal;
 mod repeating;
 mod signals;
 mod story;
+mod touched;
 mod wire;
