@@ -4,6 +4,7 @@ mod beginning;
 mod ending;
 mod entering;
 mod hosted;
+mod hostile;
 mod refusing;
 mod showing;
 mod telling;
