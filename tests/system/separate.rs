@@ -96,8 +96,15 @@ async fn five_processes_over_redis_take_a_rollout_to_p1_and_one_trace_shows_the_
     assert!(!mail.messages().is_empty());
 
     // And one trace goes from the command line through rollout to flag and comms
-    let wanted = ["softlaunch: ", "rollout-service: ", "flag-service: ", "comms-service: "];
-    test_kit::eventually("one trace through all of them", async || {
+    let wanted = [
+        "softlaunch: ",
+        "rollout-service: ",
+        "flag-service: ",
+        "comms-service: ",
+        "rollout-service: EVALSHA",
+        "flag-service: EVALSHA",
+    ];
+    test_kit::eventually("one trace through all of them, and into Redis", async || {
         receiver.traces().values().any(|spans| {
             let approved = spans.iter().any(|span| span.contains("ApproveGate"));
             let seen = |service: &&str| spans.iter().any(|span| span.starts_with(*service));

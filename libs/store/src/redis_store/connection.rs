@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, Pipeline, RedisError, from_redis_value};
+use tracing::Instrument as _;
 
 use crate::durability::{Confirmation, Durability, Promise};
 use crate::error::StoreError;
@@ -103,7 +104,7 @@ impl Connection {
             live.confirm(&link, writes.confirmation, request.key()).await?;
             converted(value)
         };
-        in_time(CONFIRMED_COMMAND_TIMEOUT, writing).await
+        in_time(CONFIRMED_COMMAND_TIMEOUT, writing).instrument(request.span()).await
     }
 
     /// Returns once everything written before is as durable as was asked for, by whomever, where
@@ -134,7 +135,7 @@ impl Connection {
 
     async fn read<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
         let reading = async { converted(self.reads.send(request).await?.value) };
-        in_time(COMMAND_TIMEOUT, reading).await
+        in_time(COMMAND_TIMEOUT, reading).instrument(request.span()).await
     }
 }
 

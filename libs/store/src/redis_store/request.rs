@@ -2,6 +2,7 @@
 
 use redis::aio::MultiplexedConnection;
 use redis::{Arg, Cmd, Pipeline, RedisError, Value};
+use tracing::Span;
 
 use super::script::Call;
 
@@ -24,6 +25,26 @@ impl<'a> Request<'a> {
             Self::Reads(pipeline) => pipeline.cmd_iter().next().map(key_of).unwrap_or_default(),
             Self::Script(call) => call.first_key(),
         }
+    }
+
+    /// A client's span by OpenTelemetry's conventions for databases, where somebody's trace goes on
+    /// here; what is asked on nobody's behalf, such as news of a stream, makes no trace of its own.
+    pub(super) fn span(self) -> Span {
+        if Span::current().is_none() {
+            return Span::none();
+        }
+        let operation = match self {
+            Self::Read(command) => word(command),
+            Self::Reads(_) => "PIPELINE",
+            Self::Script(_) => "EVALSHA",
+        };
+        tracing::info_span!(
+            "redis",
+            otel.name = operation,
+            otel.kind = "client",
+            db.system.name = "redis",
+            db.operation.name = operation,
+        )
     }
 
     /// Whether it may be sent again where it is not known whether it was carried out.
@@ -51,6 +72,14 @@ impl<'a> Request<'a> {
                 answer => answer,
             },
         }
+    }
+}
+
+/// The command's own word.
+fn word(command: &Cmd) -> &str {
+    match command.args_iter().next() {
+        Some(Arg::Simple(word)) => std::str::from_utf8(word).unwrap_or_default(),
+        Some(_) | None => "",
     }
 }
 
