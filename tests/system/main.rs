@@ -13,4 +13,5 @@ mod processes;
 mod rolling;
 mod secure;
 mod separate;
+mod telemetry;
 mod transfer;
