@@ -33,7 +33,7 @@ async fn five_services_that_are_well_pass_and_a_directory_in_use_is_theirs_to_te
     let store = format!("embedded:{}", data.path().display());
     let table = cli.ok(&["doctor", "--store", &store]);
     assert_eq!(table.matches("power-loss").count(), 5, "{table}");
-    assert_eq!(table.lines().filter(|line| line.contains(" ok ")).count(), 30, "{table}");
+    assert_eq!(table.lines().filter(|line| line.contains(" ok ")).count(), 35, "{table}");
     assert!(table.contains("warning") && table.contains("store in use"), "{table}");
     let journals = found(&cli, "journal");
     assert!(journals.contains(&("rollout".to_owned(), "ok".to_owned())), "{journals:?}");
@@ -65,7 +65,7 @@ async fn a_store_that_is_down_fails_its_service_and_a_service_that_is_down_is_na
     assert!(found(&cli, "durability").contains(&flag("warning")));
     assert!(found(&cli, "journal").contains(&flag("ok")));
     let said = cli.refused(&["doctor"]);
-    assert!(said.contains("4 of 10 checks failed"), "{said}");
+    assert!(said.contains("4 of 11 checks failed"), "{said}");
 
     // When Redis dies, then the journal is stale and the service is still reachable
     redis.kill();

@@ -13,6 +13,7 @@
 //! | key | value |
 //! |---|---|
 //! | `softlaunch-version` | the version of the service |
+//! | `softlaunch-clock` | what time it is there (RFC 3339), whatever a demo clock says |
 //! | `softlaunch-store-durability` | what acknowledged data survives, e.g. `power-loss` |
 //! | `softlaunch-store-fact` | what that was judged by, e.g. `appendfsync always`; repeated |
 //! | `softlaunch-store-error` | why the store cannot be asked now; only then |
@@ -34,6 +35,7 @@ use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::HealthService;
 
+use crate::clock::real_now;
 use crate::figures::{self, About, Figure};
 use crate::shutdown::Shutdown;
 
@@ -41,6 +43,8 @@ use crate::shutdown::Shutdown;
 pub const STORE: &str = "softlaunch.store";
 /// Key of the service's version.
 pub const VERSION_KEY: &str = "softlaunch-version";
+/// Key of the time on the service's machine.
+pub const CLOCK_KEY: &str = "softlaunch-clock";
 /// Key of what acknowledged data survives.
 pub const DURABILITY_KEY: &str = "softlaunch-store-durability";
 /// Key of each fact that the durability was judged by.
@@ -114,6 +118,7 @@ impl StoreStatus {
         let mut response = Response::new(self.answer(probed.is_ok()));
         let metadata = response.metadata_mut();
         say(metadata, VERSION_KEY, env!("CARGO_PKG_VERSION"));
+        say(metadata, CLOCK_KEY, &real_now().to_string());
         if let Err(why) = &probed {
             say(metadata, ERROR_KEY, why);
         }

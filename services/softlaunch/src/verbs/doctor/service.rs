@@ -3,18 +3,27 @@
 use std::time::Duration;
 
 use credentials::Credentials;
+use service_kit::clock::real_now;
 use service_kit::peers::channel;
-use service_kit::status::{DURABILITY_KEY, ERROR_KEY, FACT_KEY, JOURNAL_KEY, STORE, VERSION_KEY};
+use service_kit::status::{
+    CLOCK_KEY, DURABILITY_KEY, ERROR_KEY, FACT_KEY, JOURNAL_KEY, STORE, VERSION_KEY,
+};
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use vocab::Timestamp;
+
 use super::{Check, Verdict, durability};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 const STORE_ANSWERS: &str = "a store that answers: commands are refused until it does";
+/// Beyond it something is wrong with a clock.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// Beyond it reports of workers are refused.
+const CLOCK_APART_MAX: Duration = Duration::from_secs(60);
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
 /// Checks one service; what cannot be reached is not checked further.
@@ -77,7 +86,11 @@ fn of_store(noun: &str, status: ServingStatus, metadata: &MetadataMap) -> Vec<Ch
         let values = metadata.get_all(key).iter().filter_map(|value| value.to_str().ok());
         values.map(str::to_owned).collect::<Vec<_>>()
     };
-    let mut checks = vec![version(noun, all(VERSION_KEY).first())];
+    let told = all(CLOCK_KEY);
+    let mut checks = vec![
+        version(noun, all(VERSION_KEY).first()),
+        clock(noun, told.first().map_or("", String::as_str), real_now()),
+    ];
     checks.push(match all(ERROR_KEY).into_iter().next() {
         None => Check::ok(noun, "store", "it answers"),
         Some(why) => Check::new(noun, "store", Verdict::Failure, why, STORE_ANSWERS),
@@ -101,6 +114,23 @@ fn version(noun: &str, found: Option<&String>) -> Check {
     }
     let right = format!("{OURS}, as this command line");
     Check::new(noun, "version", Verdict::Warning, found, right)
+}
+
+/// Clocks may differ by as much as the gate service puts up with; what is asked here takes a part
+/// of the tolerance.
+fn clock(noun: &str, told: &str, now: Timestamp) -> Check {
+    let Ok(there) = Timestamp::parse(told) else {
+        let right = "a service of this release: an older one does not tell";
+        return Check::new(noun, "clock", Verdict::Warning, "not told", right);
+    };
+    let apart = there.since(now).max(now.since(there));
+    if apart <= CLOCK_TOLERANCE {
+        return Check::ok(noun, "clock", told);
+    }
+    let verdict = if apart > CLOCK_APART_MAX { Verdict::Failure } else { Verdict::Warning };
+    let found = format!("{told}, and here it is {now}");
+    let right = "clocks that agree: what is more than 60 s ahead is refused as of the future";
+    Check::new(noun, "clock", verdict, found, right)
 }
 
 /// Reads `NAME following`, `NAME stale: WHY` or `NAME data-lost: WHY`.
@@ -129,6 +159,17 @@ mod tests {
         let lost = journal("flag", "flag data-lost: stream flag is at version 1");
         assert!(lost.right.contains("restore the store"), "{}", lost.right);
         assert_eq!(journal("flag", "").verdict, Verdict::Failure);
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_warned_of_and_one_that_is_far_off_fails() {
+        let now = Timestamp::parse("2026-01-10T12:00:00Z").unwrap();
+        let verdict = |told| clock("flag", told, now).verdict;
+        assert_eq!(verdict("2026-01-10T12:00:04.500Z"), Verdict::Ok);
+        assert_eq!(verdict("2026-01-10T11:59:56Z"), Verdict::Ok);
+        assert_eq!(verdict("2026-01-10T11:59:30Z"), Verdict::Warning);
+        assert_eq!(verdict("2026-01-10T12:01:01Z"), Verdict::Failure);
+        assert_eq!(verdict(""), Verdict::Warning);
     }
 
     #[test]
