@@ -16,6 +16,7 @@ use test_kit::rounds;
 
 const INCIDENTS: &str = "slack-incidents";
 const ON_THEIR_WAY_MAX: usize = 4; // Messages that comms sends at once, per channel.
+const DEATHS_MAX: usize = 300; // Of one installation; a longer ledger makes the proof slow, not harder.
 const PAGE: i32 = 1_000;
 /// How an attempt says that one before it may have arrived.
 const MAYBE_SENT: &str = "may have been sent before";
@@ -138,11 +139,21 @@ async fn a_message_on_its_way_when_the_process_dies_arrives_after_all() {
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stdout, reason = "how many were told twice is what the long form is for")]
 async fn whenever_the_process_dies_nothing_is_lost_and_what_may_be_told_twice_says_so() {
+    let mut left = rounds(6);
+    while left > 0 {
+        let deaths = left.min(DEATHS_MAX);
+        let (messages, twice) = die_again_and_again(deaths).await;
+        println!("{deaths} deaths, {messages} messages, {twice} of them told twice and labelled");
+        left -= deaths;
+    }
+}
+
+/// How many messages an installation told that died as many times, and how many of them twice.
+async fn die_again_and_again(deaths: usize) -> (usize, usize) {
     let mut installation = Installation::all_in_one().await;
     prepare(&installation.addresses).await;
     let tag = |round: usize| format!("ws-dying-{round}-x");
-    let last = rounds(6);
-    for round in 0..last {
+    for round in 0..deaths {
         let attempts = installation.slack.attempts();
         engage(&installation.addresses, &tag(round)).await.expect("a kill is always taken");
         match round % 3 {
@@ -170,7 +181,7 @@ async fn whenever_the_process_dies_nothing_is_lost_and_what_may_be_told_twice_sa
                 let found = messages.iter().find(|one| tells_of(one, tag));
                 found.is_some_and(|one| one.state() == State::Sent)
             };
-            let unsent = (0..last).filter(|round| !sent(&tag(*round))).count();
+            let unsent = (0..deaths).filter(|round| !sent(&tag(*round))).count();
             let pending = messages.iter().filter(|one| one.state() == State::Pending).count();
             let fewer = unsent.max(pending);
             (fewer < left).then_some((fewer, messages))
@@ -192,5 +203,5 @@ async fn whenever_the_process_dies_nothing_is_lost_and_what_may_be_told_twice_sa
         assert!(times <= 1 + labels, "TOLD: {} arrived {times} times: {message:?}", message.name);
         twice += times - 1;
     }
-    println!("{last} deaths, {} messages, {twice} of them told twice and labelled", messages.len());
+    (messages.len(), twice)
 }
