@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use test_kit::eventually;
 
 use crate::processes::{Cli, Running, softlaunch};
 
+/// Where `softlaunch up` keeps its data, as everybody has it.
+pub(crate) const DATA: &str = "softlaunch-data";
 const PATIENCE: Duration = Duration::from_secs(60);
 const LEADS: [(&str, &str); 3] =
     [("ada", "engineering_lead"), ("pia", "product_manager"), ("sam", "sre_lead")];
@@ -21,22 +23,28 @@ pub(crate) struct Installation {
     pub(crate) cli: Cli,
     /// Host and port of the page of metrics.
     pub(crate) page: String,
-    _data: TempDir,
-    _process: Running,
+    desk: TempDir,
+    process: Running,
 }
 
 impl Installation {
     /// Starts one on free ports. Its mail server is not there: mail stays waiting.
     pub(crate) async fn start() -> Self {
-        let data = tempfile::tempdir().expect("the temporary directory is writable");
-        let settings = data.path().join("comms.toml");
+        let desk = tempfile::tempdir().expect("the temporary directory is writable");
+        Self::start_at(desk, DATA).await
+    }
+
+    /// Starts one over what is in a directory below the desk.
+    pub(crate) async fn start_at(desk: TempDir, data: &str) -> Self {
+        let data = desk.path().join(data);
+        let settings = desk.path().join("comms.toml");
         let mail = "[smtp]\nhost = \"127.0.0.1\"\nport = 1\nfrom = \"a@example.com\"\n";
         fs::write(&settings, mail).expect("the directory is writable");
         let mut command = Command::new(softlaunch());
         command.args(["up", "--free-ports", "--log-filter", "off", "--data-dir"]);
-        let said = data.path().join("said");
+        let said = desk.path().join("said");
         let log = File::create(&said).expect("the directory is writable");
-        command.arg(data.path()).arg("--comms-settings").arg(&settings).stdout(log);
+        command.arg(&data).arg("--comms-settings").arg(&settings).stdout(log);
         let process = Running::start(&mut command);
         let page = eventually("softlaunch to say where its metrics are", async || {
             let text = fs::read_to_string(&said).ok()?;
@@ -45,8 +53,19 @@ impl Installation {
             Some(page.trim_start_matches("http://").trim_end_matches("/metrics").to_owned())
         })
         .await;
-        let cli = Cli { endpoints: data.path().join("endpoints.toml"), otlp: None };
-        Self { cli, page, _data: data, _process: process }
+        let cli = Cli { endpoints: data.join("endpoints.toml"), otlp: None };
+        Self { cli, page, desk, process }
+    }
+
+    /// Where commands may leave what they write.
+    pub(crate) fn desk(&self) -> &Path {
+        self.desk.path()
+    }
+
+    /// Ends it as it should be, and leaves what lies on the desk.
+    pub(crate) fn end(mut self) -> TempDir {
+        assert!(self.process.terminate(), "it did not end well");
+        self.desk
     }
 
     /// Approves the plan, attests what P0 waits for, and enters it.

@@ -1,6 +1,8 @@
 //! The runbook: a page for every alert, a page for every step, and no command that does not exist.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use clap::Parser as _;
@@ -8,8 +10,8 @@ use softlaunch::CommandLine;
 use test_kit::eventually;
 
 use crate::documented::file;
-use crate::installation::Installation;
-use crate::processes::softlaunch;
+use crate::installation::{DATA, Installation};
+use crate::processes::{softlaunch, text};
 use crate::rules::alerts;
 
 fn runbook() -> String {
@@ -126,4 +128,87 @@ async fn the_rollback_can_be_gone_through_as_it_is_written() {
     assert_eq!((&status["state"], &status["phaseId"]), (&"STATE_RUNNING".into(), &"P0".into()));
     let page = installation.metrics();
     assert!(page.contains("softlaunch_killswitch_engaged{otel_scope_name=\"softlaunch\"} 0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_can_be_given_and_where_it_is_refused_it_is_said_why() {
+    // Given a rollout in P0, and nothing of what the pages are for
+    let pages = runbook();
+    let installation = Installation::start().await;
+    installation.enter_p0();
+
+    // When every command is given that speaks to the services and ends by itself
+    let all = commands(&pages).into_iter().filter(|words| {
+        !words.contains(&"--store".to_owned()) && !words.contains(&"--watch".to_owned())
+    });
+    let (mut done, mut refused) = (0, 0);
+    for words in all {
+        let mut command = Command::new(softlaunch());
+        command.args(&words[1..]).args(["--as", "ada", "--holding", "sre_lead"]);
+        command.arg("--endpoints").arg(installation.endpoints());
+        command.current_dir(installation.desk());
+        let output = command.output().expect("softlaunch can be run");
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+
+        // Then it is done, or refused for the state that things are in
+        match output.status.code() {
+            Some(0) => done += 1,
+            Some(1) => refused += 1,
+            code => panic!("{}: {code:?}: {out}{err}", words.join(" ")),
+        }
+        let said = format!("{out}{err}");
+        let fault = ["panicked", "INTERNAL", "UNIMPLEMENTED", "UNKNOWN:"];
+        let found = fault.iter().find(|word| said.contains(**word));
+        assert!(!said.trim().is_empty() && found.is_none(), "{}: {said}", words.join(" "));
+    }
+    assert!(done > 60 && refused < done / 4, "{done} done, {refused} refused");
+}
+
+/// Runs commands of the runbook at a desk; returns what they printed.
+fn followed(desk: &Path, commands: &[Vec<String>], more: &[&str]) -> String {
+    let mut printed = String::new();
+    for words in commands {
+        let mut command = Command::new(softlaunch());
+        let output = command.args(&words[1..]).args(more).current_dir(desk).output().unwrap();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{}: {out}{err}", words.join(" "));
+        printed.push_str(&out);
+    }
+    printed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_taken_and_restored_as_it_is_written() {
+    // Given a rollout in P0 and a kill in force, recorded, and the process ended
+    let pages = runbook();
+    let installation = Installation::start().await;
+    installation.enter_p0();
+    installation.cli.ok(&["kill", "engage", "--reason", "before the fire", "--as", "ada"]);
+    let shown = |installation: &Installation| {
+        let asked = [&["rollout", "timeline"][..], &["kill", "status"], &["flag", "list"]];
+        asked.map(|words| installation.cli.json(words))
+    };
+    let before = shown(&installation);
+    let desk = installation.end();
+
+    // When a backup is taken, everything else burns, and the backup is restored
+    let taken = followed(desk.path(), &commands(below(&pages, "## Backup")), &[]);
+    fs::remove_dir_all(desk.path().join(DATA)).unwrap();
+    let restore = commands(below(&pages, "## Restore"));
+    let (by_itself, asking): (Vec<_>, Vec<_>) =
+        restore.into_iter().partition(|words| words.contains(&"--store".to_owned()));
+    let restored = followed(desk.path(), &by_itself, &[]);
+
+    // Then every journal ends in the same hash, and the services show what they showed
+    let heads = |printed: &str| {
+        let words = printed.split_whitespace();
+        let hex = |word: &&str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        words.filter(hex).map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let kept = heads(&restored);
+    assert!(kept.len() >= 4 && heads(&taken).is_superset(&kept), "{taken}{restored}");
+    let installation = Installation::start_at(desk, "restored").await;
+    let endpoints = installation.endpoints();
+    followed(endpoints.parent().unwrap(), &asking, &["--endpoints", endpoints.to_str().unwrap()]);
+    eventually("everything to be as before", async || shown(&installation) == before).await;
 }

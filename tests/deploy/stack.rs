@@ -119,6 +119,7 @@ fn what_is_published_is_on_loopback_and_redis_is_not() {
     }
     let wanted = [
         ("comms", 7104),
+        ("comms", 7107),
         ("flag", 7101),
         ("gate", 7102),
         ("grafana", 3000),

@@ -3,11 +3,12 @@
 use std::fs;
 use std::process::Command;
 
-use test_kit::{RedisServer, eventually};
+use test_kit::{Proxy, RedisServer, eventually};
 
 use crate::documented::file;
 use crate::processes::{Cli, Running, service, text};
 
+const NOBODY: u16 = 9;
 const NOUNS: [&str; 5] = ["killswitch", "flag", "gate", "rollout", "comms"];
 
 /// The lines of the template, with the same password for everybody; the one that shuts out who is
@@ -43,7 +44,10 @@ async fn five_services_work_each_as_its_own_user_who_sees_its_own_keys_only() {
     let url = |user: &str| format!("redis://{user}:secret@{}", place.trim_end_matches('/'));
     let mut running: Vec<Running> = Vec::new();
     let mut lines = String::new();
-    let mut peers: Vec<(String, String)> = Vec::new();
+    // Gate and comms call each other, and each has its address only once it runs.
+    let way = Proxy::start(NOBODY).await;
+    let comms_to_come = format!("http://127.0.0.1:{}", way.port());
+    let mut peers = vec![("SOFTLAUNCH__PEERS__COMMS".to_owned(), comms_to_come)];
     for noun in NOUNS {
         let mut settings = vec![("SOFTLAUNCH__STORE__LOCATION", url(noun))];
         let known = peers.iter().filter(|(key, _)| wants(noun, key));
@@ -51,6 +55,10 @@ async fn five_services_work_each_as_its_own_user_who_sees_its_own_keys_only() {
         let (process, address) = service(&format!("{noun}-service"), &settings, None);
         running.push(process);
         lines += &format!("{noun} = \"{address}\"\n");
+        if noun == "comms" {
+            let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+            way.turn_to(port.expect("an address ends with a port"));
+        }
         peers.push((format!("SOFTLAUNCH__PEERS__{}", noun.to_uppercase()), address));
     }
     let endpoints = directory.path().join("endpoints.toml");
@@ -88,7 +96,7 @@ async fn five_services_work_each_as_its_own_user_who_sees_its_own_keys_only() {
 fn wants(noun: &str, key: &str) -> bool {
     match noun {
         "flag" => key.ends_with("KILLSWITCH"),
-        "gate" => key.ends_with("KILLSWITCH"),
+        "gate" => key.ends_with("KILLSWITCH") || key.ends_with("COMMS"),
         "comms" => !key.ends_with("COMMS"),
         "rollout" => !key.ends_with("COMMS"),
         _ => false,

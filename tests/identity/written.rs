@@ -1,6 +1,6 @@
 //! What is written down is what holds: the table has a row for every method, and the docs show it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use prost::Message as _;
@@ -16,19 +16,28 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::call::{bearer, call, channel};
 
+/// The descriptors of everything that is served over gRPC.
+const SETS: [&[u8]; 4] = [
+    contracts::DESCRIPTORS,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
 const BEGIN: &str = "<!-- roles: generated from service_kit::access -->\n";
 const END: &str = "<!-- end of roles -->";
 const WRITE: &str = "SOFTLAUNCH_WRITE_DOCS";
 
-/// `/package.Service/Method` of everything in a set of descriptors.
-fn methods(encoded: &[u8]) -> BTreeSet<String> {
+/// `/package.Service/Method` of everything in a set of descriptors, and whether it is answered with
+/// a stream.
+fn methods(encoded: &[u8]) -> BTreeMap<String, bool> {
     let set = FileDescriptorSet::decode(encoded).expect("descriptors decode");
-    let mut paths = BTreeSet::new();
+    let mut paths = BTreeMap::new();
     for file in set.file {
         for service in &file.service {
             for method in &service.method {
                 let (package, service) = (file.package(), service.name());
-                paths.insert(format!("/{package}.{service}/{}", method.name()));
+                let path = format!("/{package}.{service}/{}", method.name());
+                paths.insert(path, method.server_streaming());
             }
         }
     }
@@ -37,16 +46,21 @@ fn methods(encoded: &[u8]) -> BTreeSet<String> {
 
 #[test]
 fn the_table_has_a_row_for_every_method_and_no_other() {
-    let mut served = methods(contracts::DESCRIPTORS);
-    served.extend(methods(tonic_health::pb::FILE_DESCRIPTOR_SET));
-    served.extend(methods(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET));
-    served.extend(methods(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET));
+    let mut served: BTreeSet<_> = SETS.iter().flat_map(|set| methods(set).into_keys()).collect();
     served.extend(["/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{key}"].map(Into::into));
     let rows: BTreeSet<_> = POLICY.iter().map(|rule| rule.path.to_owned()).collect();
     let missing: Vec<_> = served.difference(&rows).collect();
     let stale: Vec<_> = rows.difference(&served).collect();
     assert!(missing.is_empty(), "say in service_kit::access who may call them: {missing:?}");
     assert!(stale.is_empty(), "nobody serves them: {stale:?}");
+}
+
+#[test]
+fn every_stream_is_known_as_one_so_that_its_end_is_counted() {
+    let streams: BTreeSet<_> =
+        SETS.iter().flat_map(|set| methods(set)).filter(|(_, streams)| *streams).collect();
+    let known = service_kit::streams::STREAMS.map(|path| (path.to_owned(), true));
+    assert_eq!(BTreeSet::from(known), streams);
 }
 
 #[test]
@@ -101,7 +115,7 @@ async fn every_service_that_is_served_is_in_the_table() {
         }
     }
     let all: BTreeSet<_> = methods(contracts::DESCRIPTORS)
-        .into_iter()
+        .into_keys()
         .filter_map(|path| path.split('/').nth(1).map(str::to_owned))
         .collect();
     let unserved: Vec<_> = all.difference(&served).collect();

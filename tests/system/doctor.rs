@@ -33,10 +33,13 @@ async fn five_services_that_are_well_pass_and_a_directory_in_use_is_theirs_to_te
     let store = format!("embedded:{}", data.path().display());
     let table = cli.ok(&["doctor", "--store", &store]);
     assert_eq!(table.matches("power-loss").count(), 5, "{table}");
-    assert_eq!(table.lines().filter(|line| line.contains(" ok ")).count(), 35, "{table}");
+    assert_eq!(table.lines().filter(|line| line.contains(" ok ")).count(), 46, "{table}");
     assert!(table.contains("warning") && table.contains("store in use"), "{table}");
     let journals = found(&cli, "journal");
     assert!(journals.contains(&("rollout".to_owned(), "ok".to_owned())), "{journals:?}");
+    let peers = found(&cli, "peer");
+    assert!(peers.len() == 10 && peers.iter().all(|(_, verdict)| verdict == "ok"), "{peers:?}");
+    assert_eq!(found(&cli, "plan"), [("rollout".to_owned(), "ok".to_owned())]);
 }
 
 fn endpoints(directory: &Path, flag: &str) -> Cli {
@@ -65,7 +68,11 @@ async fn a_store_that_is_down_fails_its_service_and_a_service_that_is_down_is_na
     assert!(found(&cli, "durability").contains(&flag("warning")));
     assert!(found(&cli, "journal").contains(&flag("ok")));
     let said = cli.refused(&["doctor"]);
-    assert!(said.contains("4 of 11 checks failed"), "{said}");
+    assert!(said.contains("5 of 12 checks failed"), "{said}");
+    assert!(found(&cli, "peer").contains(&flag("failure")), "it cannot reach kill switches");
+    // A container that looks after itself is not unwell for that
+    let itself = cli.ok(&["doctor", "--only", "flag"]);
+    assert!(itself.contains("killswitch") && itself.contains("warning"), "{itself}");
 
     // When Redis dies, then the journal is stale and the service is still reachable
     redis.kill();

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,13 +19,20 @@ pub(crate) fn softlaunch() -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
+    logged: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Running {
     /// Starts a process; its standard input stays open as long as it runs.
     pub(crate) fn start(command: &mut Command) -> Self {
         let child = command.stdin(Stdio::piped()).spawn();
-        Self { child: child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}")) }
+        let child = child.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        Self { child, logged: Arc::default() }
+    }
+
+    /// The lines that a [`service`] has logged.
+    pub(crate) fn logged(&self) -> Vec<Value> {
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends it as a power cut would.
@@ -78,7 +85,7 @@ pub(crate) fn service(
     let mut running = Running::start(&mut command);
     let stderr = running.child.stderr.take().expect("standard error is piped");
     let (tx, rx) = mpsc::channel();
-    let shown = name.to_owned();
+    let (shown, logged) = (name.to_owned(), Arc::clone(&running.logged));
     // Reads to the end, so that the service never waits for a full pipe.
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -91,6 +98,7 @@ pub(crate) fn service(
             if value["level"] == "ERROR" {
                 eprintln!("{shown}: {line}");
             }
+            logged.lock().unwrap_or_else(PoisonError::into_inner).push(value);
         }
     });
     let address = rx.recv_timeout(PATIENCE);

@@ -112,6 +112,13 @@ async fn services_that_are_guarded_let_in_whom_the_tokens_name() {
     let both = place.call(Some("vic"), &["kill", "status", "--as", "ada"]);
     assert_eq!(both.status.code(), Some(2), "{}", said(&both));
 
+    // The doctor says until when certificates are good, and looks at plans for whom it knows
+    let doctor = said(&place.call(Some("vic"), &["doctor"]));
+    assert_eq!(doctor.matches("good until").count(), 5, "{doctor}");
+    assert!(doctor.contains("no rollout is under way"), "{doctor}");
+    let nobody = said(&place.as_nobody(&["doctor"]));
+    assert!(nobody.contains("warning") && nobody.contains("--token-file"), "{nobody}");
+
     // A token that is revoked is refused soon after, without a restart
     place.ok(&["tokens", "revoke", "--file", &place.file("tls/tokens.toml"), "--subject", "vic"]);
     eventually("vic is refused", async || {

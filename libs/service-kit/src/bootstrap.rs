@@ -128,23 +128,11 @@ pub async fn listen(
     Err(SettingsError(why).into())
 }
 
-/// Binds a listener that everybody on this machine may talk to: only loopback addresses are
-/// allowed.
+/// Binds a listener at an address whose settings have been asked whether others may reach it.
 ///
 /// # Errors
 /// Names the address and what is wrong with it.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    if !address.ip().is_loopback() {
-        let why = format!(
-            "server.listen_address {address} is not a loopback address: without TLS and \
-             authentication only 127.0.0.0/8 and ::1 are served"
-        );
-        return Err(SettingsError(why).into());
-    }
-    bound(address).await
-}
-
-async fn bound(address: SocketAddr) -> Result<TcpListener, Error> {
+pub async fn bound(address: SocketAddr) -> Result<TcpListener, Error> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address}: {error}"))?;

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::Histogram;
+use opentelemetry::metrics::{Counter, Histogram};
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -17,6 +17,8 @@ const UNKNOWN: &str = "unknown";
 #[derive(Debug, Clone)]
 pub(crate) struct Calls {
     duration: Histogram<f64>,
+    /// Streams that have ended.
+    pub(crate) ended: Counter<u64>,
 }
 
 /// A call that has begun. Dropped before it has ended, it counts as cancelled.
@@ -43,7 +45,13 @@ impl Calls {
             )
             .with_boundaries(BOUNDARIES.to_vec())
             .build();
-        Self { duration }
+        let ended = meter()
+            .u64_counter("softlaunch.rpc.streams.ended")
+            .with_description(
+                "Streams that have ended after they began, by service, method and code.",
+            )
+            .build();
+        Self { duration, ended }
     }
 
     /// A call of `/service/method` begins.
@@ -100,7 +108,7 @@ impl Begun {
 }
 
 /// As gRPC writes codes.
-const fn word(code: Code) -> &'static str {
+pub(crate) const fn word(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -20,6 +20,7 @@ use crate::calls::Calls;
 use crate::fault::Fault;
 use crate::guard::{Guard, refusal, while_valid};
 use crate::lanes::Lanes;
+use crate::streams::{counted, stream};
 
 /// Wraps every call in a span and a deadline, once it has passed the guard.
 #[derive(Debug, Clone)]
@@ -83,6 +84,7 @@ where
             }
         };
         let timeout = deadline(request.headers()).map_or(*longest, |own| own.min(*longest));
+        let stream = stream(request.uri().path()).map(|path| (path, self.calls.ended.clone()));
         let answer = self.inner.call(request);
         let recorder = span.clone();
         Box::pin(
@@ -99,9 +101,13 @@ where
                 let code = grpc_status(&response).unwrap_or(Code::Ok);
                 recorder.record("rpc.grpc.status_code", i32::from(code));
                 begun.end(code, response.status());
-                Ok(match pass {
+                let response = match pass {
                     Some(pass) => while_valid(pass, response),
                     None => response,
+                };
+                Ok(match stream {
+                    Some((path, ended)) if code == Code::Ok => counted(path, &ended, response),
+                    Some(_) | None => response,
                 })
             }
             .instrument(span),

@@ -115,6 +115,7 @@ impl Entrance {
         services: &[&str],
         store: StoreStatus,
     ) -> Result<HardenedRouter, tonic_reflection::server::Error> {
+        let store = store.showing(self.tls.clone());
         let router = with_health(server, services, store).await;
         if self.reflection { with_reflection(router, descriptors, services) } else { Ok(router) }
     }

@@ -18,6 +18,8 @@
 //! | `softlaunch-store-fact` | what that was judged by, e.g. `appendfsync always`; repeated |
 //! | `softlaunch-store-error` | why the store cannot be asked now; only then |
 //! | `softlaunch-store-journal` | `NAME following`, `NAME stale: WHY` or `NAME data-lost: WHY`; repeated |
+//! | `softlaunch-peer` | `NAME ok` or `NAME WHY`: whether a service that this one calls answers it; repeated |
+//! | `softlaunch-certificate-expires` | until when its certificate is good (RFC 3339); where it is guarded |
 
 use std::fmt;
 use std::pin::Pin;
@@ -37,7 +39,10 @@ use tonic_health::server::HealthService;
 
 use crate::clock::real_now;
 use crate::figures::{self, About, Figure};
+use crate::peers::Peer;
+use crate::reaching::Reaching;
 use crate::shutdown::Shutdown;
+use crate::tls::ServerTls;
 
 /// The name of the health entry that tells of the store.
 pub const STORE: &str = "softlaunch.store";
@@ -53,6 +58,10 @@ pub const FACT_KEY: &str = "softlaunch-store-fact";
 pub const ERROR_KEY: &str = "softlaunch-store-error";
 /// Key of how the service stands to each of its journals.
 pub const JOURNAL_KEY: &str = "softlaunch-store-journal";
+/// Key of whether a service that this one calls answers it.
+pub const PEER_KEY: &str = "softlaunch-peer";
+/// Key of until when the certificate is good that the service shows.
+pub const CERTIFICATE_KEY: &str = "softlaunch-certificate-expires";
 /// How often a watched entry is looked at.
 pub const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -72,6 +81,8 @@ type Look = Arc<dyn Fn() -> (String, Condition) + Send + Sync>;
 pub struct StoreStatus {
     store: Store,
     journals: Vec<Look>,
+    reaching: Arc<Reaching>,
+    tls: Option<ServerTls>,
     shutdown: Shutdown,
 }
 
@@ -85,7 +96,19 @@ impl StoreStatus {
     /// Of an open store. Those who watch are let go at `shutdown`.
     #[must_use]
     pub fn new(store: &Store, shutdown: Shutdown) -> Self {
-        Self { store: store.clone(), journals: Vec::new(), shutdown }
+        let (journals, reaching) = (Vec::new(), Arc::default());
+        Self { store: store.clone(), journals, reaching, tls: None, shutdown }
+    }
+
+    /// Tells whether these services answer, too, which this one calls.
+    #[must_use]
+    pub fn reaching(self, peers: Vec<(&'static str, Peer)>) -> Self {
+        Self { reaching: Arc::new(Reaching::new(peers)), ..self }
+    }
+
+    /// Tells until when the certificate is good that is shown, too.
+    pub(crate) fn showing(self, tls: Option<ServerTls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Tells of the journal that `replica` follows, too.
@@ -114,7 +137,7 @@ impl StoreStatus {
     }
 
     async fn check(&self) -> Response<HealthCheckResponse> {
-        let probed = self.probe().await;
+        let (probed, peers) = tokio::join!(self.probe(), self.reaching.tell());
         let mut response = Response::new(self.answer(probed.is_ok()));
         let metadata = response.metadata_mut();
         say(metadata, VERSION_KEY, env!("CARGO_PKG_VERSION"));
@@ -133,6 +156,10 @@ impl StoreStatus {
                 Condition::DataLost(why) => format!("data-lost: {why}"),
             };
             say(metadata, JOURNAL_KEY, &format!("{stream} {words}"));
+        }
+        peers.iter().for_each(|told| say(metadata, PEER_KEY, told));
+        if let Some(tls) = &self.tls {
+            say(metadata, CERTIFICATE_KEY, &tls.expires().to_string());
         }
         response
     }

@@ -15,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 use uuid::Uuid;
 
+use crate::logs::Traced;
 use crate::metrics::Metrics;
 use crate::settings::{LogFormat, TelemetrySettings};
 
@@ -56,9 +57,13 @@ impl Telemetry {
             .map_err(|_e| TelemetryError::Filter { filter: settings.log_filter.clone() })?;
         let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let logs = match settings.log_format {
-            LogFormat::Json => logs.json().boxed(),
+            LogFormat::Json => {
+                let (format, fields) = Traced::json();
+                logs.fmt_fields(fields).event_format(format).boxed()
+            }
             LogFormat::Pretty => {
-                logs.with_target(false).with_ansi(std::io::stderr().is_terminal()).boxed()
+                let ansi = std::io::stderr().is_terminal();
+                logs.with_ansi(ansi).event_format(Traced::pretty(ansi)).boxed()
             }
         };
         let logs = logs.with_filter(filter);

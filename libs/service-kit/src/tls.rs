@@ -64,6 +64,11 @@ impl ServerTls {
         TlsAcceptor::from(Arc::clone(&self.0.get().config))
     }
 
+    /// Until when the certificate is good that is shown now.
+    pub(crate) fn expires(&self) -> Timestamp {
+        self.0.get().expires
+    }
+
     /// Tells until when the certificate is good: nobody notices by themselves before it is over.
     fn observe(&self) {
         let loaded = self.0.downgrade(); // The figure does not outlive its server.

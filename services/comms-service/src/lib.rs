@@ -26,7 +26,7 @@ use contracts::comms::banner_service_server::BannerServiceServer;
 use contracts::comms::comms_service_server::CommsServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::entrance::Entrance;
-use service_kit::peers::{self, peer};
+use service_kit::peers::{self, Peer, peer};
 use service_kit::propagation::Outgoing;
 use service_kit::server::MESSAGE_SIZE_MAX;
 use service_kit::shutdown::Shutdown;
@@ -64,7 +64,7 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let pages = match settings.pages_address()? {
-        Some(address) => Some(service_kit::bootstrap::bind(address).await?),
+        Some(address) => Some(service_kit::bootstrap::bound(address).await?),
         None => None,
     };
     serve_with_pages(settings, dependencies, (listener, pages), shutdown).await
@@ -85,10 +85,10 @@ pub async fn serve_with_pages(
     let entrance = Entrance::open(&settings.server, &settings.identity)?;
     let Dependencies { store, clock } = dependencies;
     let replica = Replica::open(Arc::clone(&store.journal), StreamName::new("comms")?).await?;
-    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let (directory, metrics) = (Directory::open(&settings.contacts.file)?, Metrics::new());
     let app = Arc::new(App { replica, clock, directory, shutdown: shutdown.clone(), metrics });
-    follow_peers(&app, &settings.peers)?;
+    let peers = follow_peers(&app, &settings.peers)?;
+    let status = StoreStatus::new(&store, app.shutdown.clone()).with(&app.replica).reaching(peers);
     metrics::observe(&app);
     tokio::spawn(due::run(Arc::clone(&app)));
     let holder = Uuid::new_v4().to_string();
@@ -125,14 +125,21 @@ pub async fn serve_with_pages(
     Ok(served?)
 }
 
-fn follow_peers(app: &Arc<App>, peers: &Peers) -> Result<(), Error> {
+/// Follows those whose events are told of; returns everybody who is called.
+fn follow_peers(app: &Arc<App>, settings: &Peers) -> Result<Vec<(&'static str, Peer)>, Error> {
     let outgoing = || Outgoing::acting_as("comms-service", Vec::new());
-    let shown = peers.credentials()?;
+    let shown = settings.credentials()?;
     let to = |name, address| peer(name, address, outgoing(), &shown, PEER_TIMEOUT);
-    let rollout = to("rollout", &peers.rollout)?;
-    let gate = to("gate", &peers.gate)?;
-    let killswitch = to("killswitch", &peers.killswitch)?;
-    let flag = to("flag", &peers.flag)?;
+    let rollout = to("rollout", &settings.rollout)?;
+    let gate = to("gate", &settings.gate)?;
+    let killswitch = to("killswitch", &settings.killswitch)?;
+    let flag = to("flag", &settings.flag)?;
+    let all = vec![
+        ("flag", flag.clone()),
+        ("gate", gate.clone()),
+        ("killswitch", killswitch.clone()),
+        ("rollout", rollout.clone()),
+    ];
     let (plans, askable) = (rollout.clone(), Askable { gate, flag });
     let (of_rollouts, of_switches) = (Arc::clone(app), Arc::clone(app));
     tokio::spawn(peers::follow("rollout events", app.shutdown.clone(), move || {
@@ -141,5 +148,5 @@ fn follow_peers(app: &Arc<App>, peers: &Peers) -> Result<(), Error> {
     tokio::spawn(peers::follow("kill-switch events", app.shutdown.clone(), move || {
         follow::kill_switches(Arc::clone(&of_switches), killswitch.clone(), plans.clone())
     }));
-    Ok(())
+    Ok(all)
 }

@@ -35,6 +35,8 @@ use contracts::flagd::evaluation::{v1, v2};
 use contracts::flagd::sync::v1::flag_sync_service_server::FlagSyncServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::entrance::Entrance;
+use service_kit::peers::peer;
+use service_kit::propagation::Outgoing;
 use service_kit::server::{HardenedRouter, MESSAGE_SIZE_MAX};
 use service_kit::settings::SettingsError;
 use service_kit::shutdown::Shutdown;
@@ -65,6 +67,7 @@ const SERVICES: [&str; 8] = [
     "flagd.sync.v1.FlagSyncService",
 ];
 
+const PEER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a new process waits for the kill-switch service before it answers: until it has heard of
 /// it everything counts as killed, and a replica that takes over need not begin with that.
 const FIRST_WORD_MAX: Duration = Duration::from_secs(2);
@@ -84,7 +87,13 @@ pub async fn serve(
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("flag")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
-    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
+    let shown = settings.peers.credentials()?;
+    let outgoing = Outgoing::acting_as("flag-service", Vec::new());
+    let killswitch =
+        peer("killswitch", &settings.peers.killswitch, outgoing, &shown, PEER_TIMEOUT)?;
+    let status = StoreStatus::new(&store, shutdown.clone())
+        .with(&replica)
+        .reaching(vec![("killswitch", killswitch)]);
     let kills = KillWatch::start(
         &settings.peers.killswitch,
         WatchOptions {
@@ -93,7 +102,7 @@ pub async fn serve(
             policy: Policy { stale_after: durations.stale_after, fail_closed: true },
             trust_max: Some(durations.stale_after),
             state_file: None,
-            credentials: settings.peers.credentials()?,
+            credentials: shown,
         },
     )
     .map_err(|why| SettingsError(format!("peers.killswitch: {why}")))?;

@@ -73,12 +73,13 @@ pub async fn serve(
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("gate")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
-    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let outgoing = || Outgoing::acting_as("gate-service", Vec::new());
     let shown = settings.peers.credentials()?;
     let to = |name, address| peer(name, address, outgoing(), &shown, PEER_TIMEOUT);
     let killswitch = to("killswitch", &settings.peers.killswitch)?;
     let comms = to("comms", &settings.peers.comms)?;
+    let peers = vec![("killswitch", killswitch.clone()), ("comms", comms.clone())];
+    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica).reaching(peers);
     let counters = Arc::clone(&store.counters);
     let app = Arc::new(App {
         replica,

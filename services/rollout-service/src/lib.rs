@@ -53,13 +53,15 @@ pub async fn serve(
     let Dependencies { store, clock } = dependencies;
     let stream = StreamName::new("rollout")?;
     let replica = Replica::open(Arc::clone(&store.journal), stream).await?;
-    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica);
     let outgoing = Outgoing::acting_as("rollout-service", Vec::new());
     let shown = settings.peers.credentials()?;
     let to = |name, address| peer(name, address, outgoing.clone(), &shown, PEER_TIMEOUT);
     let flag = to("flag", &settings.peers.flag)?;
     let gate = to("gate", &settings.peers.gate)?;
     let killswitch = to("killswitch", &settings.peers.killswitch)?;
+    let peers =
+        vec![("flag", flag.clone()), ("gate", gate.clone()), ("killswitch", killswitch.clone())];
+    let status = StoreStatus::new(&store, shutdown.clone()).with(&replica).reaching(peers);
     let turns = Turns::default();
     let app = App { replica, clock, flag, gate, killswitch, shutdown: shutdown.clone(), turns };
     let app = Arc::new(app);

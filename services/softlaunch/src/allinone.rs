@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use service_kit::access::Noun;
-use service_kit::bootstrap::{Dependencies, Error, ServiceSettings, bind};
+use service_kit::bootstrap::{Dependencies, Error, ServiceSettings, bound};
 use service_kit::clock::Clock;
 use service_kit::settings;
 use service_kit::shutdown::{self, Trigger};
@@ -56,7 +56,7 @@ impl Sockets {
     /// `pages`: where they are to be served, if somebody has set it.
     async fn bind(free_ports: bool, pages: Option<SocketAddr>) -> Result<Self, Failure> {
         let on = async |address: SocketAddr| {
-            bind(address).await.map_err(|error| {
+            bound(address).await.map_err(|error| {
                 Failure::refused(format!("{error}: is it running already? try --free-ports"))
             })
         };

@@ -16,8 +16,9 @@ use tokio::net::TcpListener;
 use crate::Error;
 
 pub(crate) use evaluate::beside_a_thousand_outcomes;
-pub(crate) use ingest::beside_plain_counters;
+pub(crate) use ingest::{apply, beside_plain_counters};
 pub(crate) use sketch::beside_the_exact_quantile;
+pub(crate) use upload::{Numbers, report};
 
 const PIPELINE: &str = "ingestion_v2";
 const ROLLOUT: &str = "rollouts/bench";

@@ -4,15 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use contracts::flag as flag_pb;
+use contracts::flag::evaluation_service_client::EvaluationServiceClient;
+use contracts::gate as gate_pb;
+use contracts::gate::signal_service_client::SignalServiceClient;
 use contracts::killswitch as pb;
 use contracts::killswitch::kill_switch_service_client::KillSwitchServiceClient;
+use service_kit::clock::real_now;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tonic::Code;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
 
 use crate::Error;
 use crate::fleet::Fleet;
+use crate::gate::{Numbers, apply, report as uploads};
 use crate::measure::{Samples, report};
 use crate::operator::Operator;
 use crate::process::Server;
@@ -22,9 +28,12 @@ const ROUNDS: usize = 15;
 const REST: Duration = Duration::from_millis(300);
 /// Questions on their way at once: ten times as many as the services are measured with.
 const IN_FLIGHT: usize = 640;
+/// More than a service works on at once, so that it has to turn some away.
+const REPORTS_IN_FLIGHT: usize = 2_048;
+const REPORTED: usize = 20;
 const CONNECTIONS: usize = 8;
 const REACHED_MAX: f64 = 3.0;
-const MEMORY_MAX_MIB: u64 = 256; // What its container is given.
+const MEMORY_MAX_MIB: u64 = 256; // What the container of a service is given.
 const REASON: &str = "the numbers of yesterday are wrong";
 
 /// Engages and releases again and again, and tells how long it took until every worker held it.
@@ -46,63 +55,136 @@ async fn rounds(operator: &mut Operator, fleet: &mut Fleet) -> Result<Samples, E
 }
 
 /// Prints how much later a kill reaches its workers under a flood of questions, what became of
-/// these, and the memory of the server. Whoever floods is a process of its own that leaves the
-/// processors to others: it stands for machines that this one does not have.
+/// these, and the memory of the server: of the kill-switch service by itself, and of one process
+/// with flag and gate service beside it, each of which is flooded. Whoever floods is a process of
+/// its own that leaves the processors to others: it stands for machines that this one does not have.
 pub(crate) async fn beside_nobody_else() -> Result<(), Error> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().to_str().ok_or("a directory with a strange name")?;
+    println!("{WORKERS} workers, and {IN_FLIGHT} questions at once");
     let server = Server::start(&["product", path]).await?;
+    flooded(&server, &[server.address.as_str()]).await?;
+    drop(server);
+
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().to_str().ok_or("a directory with a strange name")?;
+    println!("the same, with as many evaluations and {REPORTS_IN_FLIGHT} reports besides");
+    let server = Server::start(&["together", path]).await?;
+    let [flag, gate] = server.beside.as_slice() else { return Err("no services beside it".into()) };
+    apply(Endpoint::from_shared(gate.clone())?.connect().await?, real_now()).await?;
+    flooded(&server, &[&server.address, flag, gate]).await
+}
+
+async fn flooded(server: &Server, addresses: &[&str]) -> Result<(), Error> {
     let mut operator = Operator::connect(&server.address).await?;
     let mut fleet = Fleet::connect(&server.address, WORKERS).await?;
     fleet.hold(0).await?;
     let alone = rounds(&mut operator, &mut fleet).await?;
     let before = server.resident_kib()? / 1_024;
-    let flood = Server::start_idle(&["flood", &server.address]).await?;
+    let flood = Server::start_idle(&[&["flood"], addresses].concat()).await?;
     let crowded = rounds(&mut operator, &mut fleet).await?;
     let after = server.resident_kib()? / 1_024;
-    println!("{WORKERS} workers, and {IN_FLIGHT} questions at once: {}", flood.ask().await?);
+    println!("  {}", flood.ask().await?);
     report("  engaged to the last worker", crowded.median(), alone.median(), REACHED_MAX);
-    let verdict = if after <= MEMORY_MAX_MIB { "met" } else { "MISSED" };
-    println!(
-        "  memory of the server: {before} MiB alone, {after} MiB (<= {MEMORY_MAX_MIB}: {verdict})"
-    );
+    let most = MEMORY_MAX_MIB * u64::try_from(addresses.len())?;
+    let verdict = if after <= most { "met" } else { "MISSED" };
+    println!("  memory of the server: {before} MiB alone, {after} MiB (<= {most}: {verdict})");
     Ok(())
 }
 
-/// Asks for all it can, until its standard input ends. Tells then how it was answered.
-pub(crate) async fn flood(address: &str) -> Result<(), Error> {
-    let (answered, shed, failed) = <(Arc<AtomicU64>, Arc<AtomicU64>, Arc<AtomicU64>)>::default();
-    let mut asking = JoinSet::new();
+/// What became of the calls to one service.
+#[derive(Debug, Default)]
+struct Counts {
+    answered: AtomicU64,
+    shed: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Counts {
+    fn told(&self) -> String {
+        let [answered, shed, failed] =
+            [&self.answered, &self.shed, &self.failed].map(|count| count.load(Ordering::Relaxed));
+        format!("{answered} answered, {shed} shed, {failed} failed otherwise")
+    }
+}
+
+/// Asks again as soon as it is answered, whatever the answer is.
+async fn keep_asking<T, F>(counts: Arc<Counts>, mut ask: impl FnMut() -> F + Send)
+where
+    F: Future<Output = Result<T, Status>> + Send,
+{
+    loop {
+        let count = match ask().await {
+            Ok(_answer) => &counts.answered,
+            Err(status) if status.code() == Code::ResourceExhausted => &counts.shed,
+            Err(_status) => &counts.failed,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn connections(address: &str) -> Result<Vec<Channel>, Error> {
     let mut channels = Vec::new();
     for _connection in 0..CONNECTIONS {
         channels.push(Endpoint::from_shared(address.to_owned())?.connect().await?);
     }
-    println!("flooding");
-    for number in 0..IN_FLIGHT {
-        let mut client = KillSwitchServiceClient::new(channels[number % CONNECTIONS].clone());
-        let counts = (Arc::clone(&answered), Arc::clone(&shed), Arc::clone(&failed));
-        asking.spawn(async move {
-            loop {
-                let request = pb::ListKillSwitchesRequest::default();
-                let count = match client.list_kill_switches(request).await {
-                    Ok(_) => &counts.0,
-                    Err(status) if status.code() == Code::ResourceExhausted => &counts.1,
-                    Err(_) => &counts.2,
-                };
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+    Ok(channels)
+}
+
+/// Asks the kill-switch service, and those of flags and gates where they are given, for all it can,
+/// until its standard input ends. Tells then how it was answered.
+pub(crate) async fn flood(addresses: &[&str]) -> Result<(), Error> {
+    let counts: [Arc<Counts>; 3] = Default::default();
+    let mut asking = JoinSet::new();
+    for (place, address) in addresses.iter().enumerate() {
+        let channels = connections(address).await?;
+        let in_flight = if place == 2 { REPORTS_IN_FLIGHT } else { IN_FLIGHT };
+        for number in 0..in_flight {
+            let channel = channels[number % CONNECTIONS].clone();
+            let counts = Arc::clone(&counts[place]);
+            match place {
+                0 => asking.spawn(keep_asking(counts, move || list(channel.clone()))),
+                1 => asking.spawn(keep_asking(counts, move || evaluate(channel.clone()))),
+                _ => {
+                    let mut sent = 0_usize;
+                    let mut numbers = Numbers(1);
+                    asking.spawn(keep_asking(counts, move || {
+                        sent += 1;
+                        let batch = format!("flood-{number}-{sent}");
+                        send(channel.clone(), uploads(&batch, REPORTED, real_now(), &mut numbers))
+                    }))
+                }
+            };
+        }
     }
+    println!("flooding");
     let mut end = String::new();
     let waited = tokio::task::spawn_blocking(move || std::io::stdin().read_line(&mut end));
     waited.await??;
     asking.shutdown().await;
-    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-    println!(
-        "{} answered, {} shed, {} failed otherwise",
-        read(&answered),
-        read(&shed),
-        read(&failed)
-    );
+    let told = ["questions", "evaluations", "reports"].iter().zip(&counts).take(addresses.len());
+    let told: Vec<_> = told.map(|(what, counts)| format!("{what}: {}", counts.told())).collect();
+    println!("{}", told.join("; "));
     Ok(())
+}
+
+async fn list(channel: Channel) -> Result<(), Status> {
+    let request = pb::ListKillSwitchesRequest::default();
+    KillSwitchServiceClient::new(channel).list_kill_switches(request).await.map(drop)
+}
+
+async fn evaluate(channel: Channel) -> Result<(), Status> {
+    let request = flag_pb::EvaluateFlagRequest {
+        name: "flags/nobody-made-it".to_owned(), // Looked up all the same.
+        workspace_id: "ws-1".to_owned(),
+        attributes: None,
+    };
+    match EvaluationServiceClient::new(channel).evaluate_flag(request).await {
+        Err(status) if status.code() != Code::NotFound => Err(status),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+async fn send(channel: Channel, request: gate_pb::ReportOutcomesRequest) -> Result<(), Status> {
+    SignalServiceClient::new(channel).report_outcomes(request).await.map(drop)
 }

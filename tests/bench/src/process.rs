@@ -14,8 +14,8 @@ pub(crate) struct Server {
     child: Child,
     /// Where it serves, e.g. `http://127.0.0.1:40000`.
     pub(crate) address: String,
-    /// Where the service beside it does, if there is one.
-    pub(crate) beside: Option<String>,
+    /// Where the services beside it do, if there are any.
+    pub(crate) beside: Vec<String>,
 }
 
 /// A process that says what it did when its input ends. Gone when dropped.
@@ -35,7 +35,7 @@ impl Talker {
 
 impl Server {
     /// Starts `softlaunch-bench serve ARGUMENTS`, which prints its address, and behind
-    /// it that of the service beside it.
+    /// it those of the services beside it.
     pub(crate) async fn start(arguments: &[&str]) -> Result<Self, Error> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
@@ -49,7 +49,7 @@ impl Server {
         let printed = printed.ok_or("a server ended at once")?;
         let mut addresses = printed.split_whitespace().map(str::to_owned);
         let address = addresses.next().ok_or("a server without an address")?;
-        Ok(Self { child, address, beside: addresses.next() })
+        Ok(Self { child, address, beside: addresses.collect() })
     }
 
     /// Starts one that leaves the processors to others, and goes on until it is asked for its word.

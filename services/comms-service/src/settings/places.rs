@@ -63,8 +63,10 @@ pub struct StatusPageSettings {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PagesSettings {
-    /// Where they are served; nowhere where empty. Loopback only.
+    /// Where they are served; nowhere where empty. On loopback, unless they are exposed.
     pub listen_address: String,
+    /// Allows an address there that others can reach.
+    pub exposed: bool,
     /// How readers reach them, e.g. `https://status.example.com`; where they are served where empty.
     pub public_url: String,
 }
@@ -137,8 +139,8 @@ impl PagesSettings {
             |why: &str| SettingsError(format!("pages.listen_address: `{shown}` {why}: {wanted}"));
         let address: SocketAddr =
             self.listen_address.parse().map_err(|_e| wrong("is no address"))?;
-        if !address.ip().is_loopback() {
-            return Err(wrong("is not on this host"));
+        if !address.ip().is_loopback() && !self.exposed {
+            return Err(wrong("is not on this host, and pages.exposed does not allow that"));
         }
         Ok(Some(address))
     }
@@ -184,15 +186,20 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_for_this_host() {
+    fn pages_are_for_this_host_unless_they_are_exposed() {
+        let settings = |text: &str| PagesSettings {
+            listen_address: text.to_owned(),
+            ..PagesSettings::default()
+        };
         let at = |text: &str| {
-            let settings =
-                PagesSettings { listen_address: text.to_owned(), ..PagesSettings::default() };
+            let settings = settings(text);
             settings.address().map_err(|error| error.to_string())
         };
         assert_eq!(at(""), Ok(None));
         assert_eq!(at("127.0.0.1:7107"), Ok(Some(([127, 0, 0, 1], 7107).into())));
         assert!(at("0.0.0.0:7107").unwrap_err().contains("is not on this host"));
         assert!(at("here").unwrap_err().contains("is no address"));
+        let exposed = PagesSettings { exposed: true, ..settings("0.0.0.0:7107") };
+        assert_eq!(exposed.address().unwrap(), Some(([0, 0, 0, 0], 7107).into()));
     }
 }

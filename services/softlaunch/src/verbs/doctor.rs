@@ -1,5 +1,6 @@
 //! `softlaunch doctor`: one line for every check of every service and of its store.
 
+mod plans;
 mod service;
 mod store;
 
@@ -82,7 +83,15 @@ pub(crate) async fn run(
     let mut checks = Vec::new();
     if !arguments.store_only {
         let endpoints = Endpoints::find(endpoints, credentials)?;
-        checks.extend(services(endpoints, &arguments.only, credentials).await);
+        checks.extend(services(endpoints.clone(), &arguments.only, credentials).await);
+        if arguments.only.is_empty() {
+            checks.extend(plans::check(&endpoints, credentials).await);
+        } else {
+            // A container that looks after itself is not to be stopped for what others lack.
+            let peers = checks.iter_mut().filter(|one| one.check == service::PEER);
+            let failed = peers.filter(|one| one.verdict == Verdict::Failure);
+            failed.for_each(|one| one.verdict = Verdict::Warning);
+        }
     }
     if let Some(location) = &arguments.store {
         checks.extend(store::check(location, &arguments.tls.options()).await?);

@@ -38,7 +38,8 @@ impl Followed {
         let dir = tempfile::tempdir()?;
         let location = format!("embedded:{}", dir.path().display());
         let server = Server::start(&["flag", &location]).await?;
-        let kills = server.beside.clone().ok_or("a kill-switch service without an address")?;
+        let kills =
+            server.beside.first().cloned().ok_or("a kill-switch service without an address")?;
         prepare(&server.address, None).await?;
         let client = Client::start(Options {
             flag_address: server.address.clone(),

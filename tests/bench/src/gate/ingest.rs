@@ -74,7 +74,7 @@ fn own_processor_time() -> Result<Duration, Error> {
 }
 
 /// Enters a phase of the shipped plan.
-pub(super) async fn apply(channel: Channel, start: vocab::Timestamp) -> Result<(), Error> {
+pub(crate) async fn apply(channel: Channel, start: vocab::Timestamp) -> Result<(), Error> {
     let request = pb::ApplyGatePlanRequest {
         rollout: ROLLOUT.to_owned(),
         plan_source: plan::SHIPPED.as_bytes().to_vec(),

@@ -9,7 +9,7 @@ use vocab::Timestamp;
 
 /// A small generator of numbers, the same in every run (Steele, Lea, Flood 2014: SplitMix).
 #[derive(Debug, Clone)]
-pub(super) struct Numbers(pub(super) u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
     pub(super) fn next(&mut self) -> u64 {
@@ -44,7 +44,7 @@ impl Numbers {
 }
 
 /// A report of `count` outcomes that ended at `at`.
-pub(super) fn report(
+pub(crate) fn report(
     batch: &str,
     count: usize,
     at: Timestamp,

@@ -6,7 +6,8 @@ use credentials::Credentials;
 use service_kit::clock::real_now;
 use service_kit::peers::channel;
 use service_kit::status::{
-    CLOCK_KEY, DURABILITY_KEY, ERROR_KEY, FACT_KEY, JOURNAL_KEY, STORE, VERSION_KEY,
+    CERTIFICATE_KEY, CLOCK_KEY, DURABILITY_KEY, ERROR_KEY, FACT_KEY, JOURNAL_KEY, PEER_KEY, STORE,
+    VERSION_KEY,
 };
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
@@ -18,12 +19,16 @@ use vocab::Timestamp;
 
 use super::{Check, Verdict, durability};
 
-const TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const PEER: &str = "peer";
+const CERTIFICATE: &str = "certificate";
 const STORE_ANSWERS: &str = "a store that answers: commands are refused until it does";
 /// Beyond it something is wrong with a clock.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 /// Beyond it reports of workers are refused.
 const CLOCK_APART_MAX: Duration = Duration::from_secs(60);
+/// Renewing one takes people, and they have other things to do.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
 /// Checks one service; what cannot be reached is not checked further.
@@ -63,7 +68,7 @@ async fn ask(health: &mut Client, service: &str) -> Result<(ServingStatus, Metad
     Ok((answer.status(), metadata))
 }
 
-fn words(status: &Status) -> String {
+pub(super) fn words(status: &Status) -> String {
     let mut text = status.message().to_owned();
     let mut cause = std::error::Error::source(status);
     while let Some(error) = cause {
@@ -99,6 +104,8 @@ fn of_store(noun: &str, status: ServingStatus, metadata: &MetadataMap) -> Vec<Ch
     checks.push(durability(noun, &level, &all(FACT_KEY).join(", ")));
     let journals = all(JOURNAL_KEY);
     checks.extend(journals.iter().map(|told| journal(noun, told)));
+    checks.extend(all(PEER_KEY).iter().map(|told| peer(noun, told)));
+    checks.extend(all(CERTIFICATE_KEY).iter().map(|told| certificate(noun, told, real_now())));
     let said = checks.iter().any(|one| one.verdict == Verdict::Failure);
     if status != ServingStatus::Serving && !said {
         let found = status.as_str_name();
@@ -133,6 +140,30 @@ fn clock(noun: &str, told: &str, now: Timestamp) -> Check {
     Check::new(noun, "clock", verdict, found, right)
 }
 
+/// Until when the certificate is good; a service that is open has none, and says nothing.
+fn certificate(noun: &str, told: &str, now: Timestamp) -> Check {
+    const RIGHT: &str = "another one in its place: it is read without a restart";
+    let verdict = match Timestamp::parse(told) {
+        Ok(expires) if expires > now.plus(SOON) => {
+            return Check::ok(noun, CERTIFICATE, format!("good until {told}"));
+        }
+        Ok(expires) if expires > now => Verdict::Warning,
+        Ok(_) | Err(_) => Verdict::Failure,
+    };
+    Check::new(noun, CERTIFICATE, verdict, format!("ends {told}"), RIGHT)
+}
+
+/// Reads `NAME ok` or `NAME WHY`.
+fn peer(noun: &str, told: &str) -> Check {
+    match told.split_once(' ') {
+        Some((name, "ok")) => Check::ok(noun, PEER, format!("{name} answers it")),
+        _ => {
+            let right = "an answer to it: look at [peers] of its settings, and at the network";
+            Check::new(noun, PEER, Verdict::Failure, told, right)
+        }
+    }
+}
+
 /// Reads `NAME following`, `NAME stale: WHY` or `NAME data-lost: WHY`.
 fn journal(noun: &str, told: &str) -> Check {
     let right = match told.split_once(' ') {
@@ -149,6 +180,24 @@ fn journal(noun: &str, told: &str) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_ends_soon_is_warned_of_and_one_that_has_ended_fails() {
+        let now = Timestamp::parse("2026-01-10T12:00:00Z").unwrap();
+        let verdict = |told| certificate("flag", told, now).verdict;
+        assert_eq!(verdict("2026-01-24T12:00:01Z"), Verdict::Ok);
+        assert_eq!(verdict("2026-01-24T12:00:00Z"), Verdict::Warning);
+        assert_eq!(verdict("2026-01-10T12:00:00Z"), Verdict::Failure);
+        assert_eq!(verdict("soon"), Verdict::Failure);
+    }
+
+    #[test]
+    fn a_service_that_does_not_answer_another_fails_it_by_name() {
+        assert_eq!(peer("flag", "killswitch ok").verdict, Verdict::Ok);
+        let lost = peer("flag", "killswitch Connection refused (os error 111)");
+        assert_eq!(lost.verdict, Verdict::Failure);
+        assert!(lost.found.starts_with("killswitch Connection"), "{}", lost.found);
+    }
 
     #[test]
     fn a_journal_that_is_stale_or_lost_data_fails_and_says_what_to_do() {
