@@ -43,10 +43,10 @@ fn shown(page: &str) -> BTreeMap<String, Metric> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_what_the_documentation_says_and_no_more() {
-    // Given an installation in P0 that has seen uploads, a drill, a kill, and mail that waits
+    // Given an installation in P0 that has seen uploads, a drill, a kill, a worker go, and mail that waits
     let installation = Installation::start().await;
     installation.enter_p0();
-    let _worker = installation.worker();
+    let worker = installation.worker();
     eventually("the worker to upload, and a message to be overdue", async || {
         let page = installation.metrics();
         page.contains("softlaunch_flag_admissions_total")
@@ -55,6 +55,7 @@ async fn the_page_shows_what_the_documentation_says_and_no_more() {
     .await;
     installation.cli.ok(&["kill", "drill", "--as", "ada"]);
     installation.cli.ok(&["kill", "engage", "--reason", "to be seen", "--as", "ada"]);
+    drop(worker); // Its streams end with it.
 
     // When the gate service has evaluated, then the page and the table agree
     let wanted = metrics();
