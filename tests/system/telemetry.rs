@@ -73,8 +73,8 @@ async fn what_a_call_logs_says_which_trace_it_is_of() {
 
     // Then what it logs of the call has the trace, and what it logs of itself has none
     let of = |message: &str| {
-        let found = process.logged().into_iter();
-        found.filter(|line| line["fields"]["message"] == message).last()
+        let mut found = process.logged().into_iter();
+        found.find(|line| line["fields"]["message"] == message)
     };
     let engaged = eventually("the kill to be logged", async || of("kill switch engaged")).await;
     assert_eq!((&engaged["trace_id"], engaged["level"].as_str()), (&TRACE.into(), Some("WARN")));

@@ -81,7 +81,7 @@ async fn main() -> Result<ExitCode, Error> {
         ["rollout", "rehearse"] => rollout::beside_its_uploads()?,
         ["rollout", "thousand"] => rollout::beside_one().await?,
         ["serve", "gate", dir] => gate::serve(dir).await?,
-        ["serve", "together", dir] => product::serve_together(dir).await?,
+        ["serve", "together", dir] => Box::pin(product::serve_together(dir)).await?,
         ["serve", "product", dir] => product::serve(dir).await?,
         ["serve", "flood", addresses @ ..] => overload::flood(addresses).await?,
         ["serve", "bare"] => bare::serve().await?,

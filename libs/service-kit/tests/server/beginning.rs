@@ -82,7 +82,8 @@ fn a_clock_that_stands_still_is_refused() {
 }
 
 async fn listen_at(address: &str) -> Result<TcpListener, String> {
-    let settings = with_file(&format!("[server]\nlisten_address = \"{address}\"")).unwrap();
+    let settings = with_file(&format!("[server]\nlisten_address = \"{address}\""));
+    let settings = settings.expect("it is an address");
     let listening = listen(&settings.server, &IdentitySettings::default()).await;
     listening.map_err(|error| error.to_string())
 }

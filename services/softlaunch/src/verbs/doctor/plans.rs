@@ -39,15 +39,15 @@ pub(super) async fn check(endpoints: &Endpoints, credentials: &Credentials) -> V
 
 /// The first call of the doctor for which somebody has to be known.
 fn not_told(status: &Status, credentials: &Credentials) -> Check {
-    let (verdict, right) = match status.code() {
-        Code::Unauthenticated if !credentials.has_token() => {
-            (Verdict::Warning, "--token-file: without one nobody is told of rollouts")
-        }
-        Code::PermissionDenied => {
-            (Verdict::Warning, "a token that may look: viewer, operator, approver or admin")
-        }
-        Code::Unauthenticated => (Verdict::Failure, "--token-file with a token that is good"),
-        _ => (Verdict::Failure, "an answer about its rollouts"),
+    let nobody = status.code() == Code::Unauthenticated;
+    let (verdict, right) = if nobody && !credentials.has_token() {
+        (Verdict::Warning, "--token-file: without one nobody is told of rollouts")
+    } else if nobody {
+        (Verdict::Failure, "--token-file with a token that is good")
+    } else if status.code() == Code::PermissionDenied {
+        (Verdict::Warning, "a token that may look: viewer, operator, approver or admin")
+    } else {
+        (Verdict::Failure, "an answer about its rollouts")
     };
     Check::new(SUBJECT, PLAN, verdict, words(status), right)
 }
