@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use contracts::gate as pb;
 use contracts::gate::gate_service_server::GateService;
-use contracts::gate::signal_service_server::SignalService;
 use service_kit::access::Access;
 use service_kit::fault::{Fault, check_text, checked, last_part};
 use service_kit::identity::{actor, require};
@@ -21,6 +20,8 @@ use crate::attestation::Statement;
 use crate::convert::gate_plan;
 use crate::error::{DOMAIN, Refusal};
 use crate::state::happened;
+use crate::unread::Unread;
+use crate::unread::server::signal_service_server::SignalService;
 use crate::watched::{Reading, find_gate};
 
 const EVIDENCE_LENGTH_MAX: usize = 2_000;
@@ -253,7 +254,7 @@ impl GateService for Api {
 /// Counts report after report, each in a task of its own, until the caller ends its half.
 async fn streamed(
     app: &Arc<App>,
-    mut reports: Streaming<pb::StreamOutcomesRequest>,
+    mut reports: Streaming<Unread>,
 ) -> Result<pb::StreamOutcomesResponse, Status> {
     let mut answer = pb::StreamOutcomesResponse::default();
     let mut handled: i64 = 0;
@@ -261,7 +262,7 @@ async fn streamed(
         let app = Arc::clone(app);
         let counted = uncancelled(async move {
             let missing = || Fault::field(DOMAIN, "report", "is required");
-            Ok(app.count(&next.report.ok_or_else(missing)?).await?)
+            app.count(&next.report()?.ok_or_else(missing)?).await
         });
         match counted.await {
             Ok(true) => answer.duplicate_count += 1,
@@ -280,18 +281,18 @@ async fn streamed(
 impl SignalService for Api {
     async fn stream_outcomes(
         &self,
-        request: Request<Streaming<pb::StreamOutcomesRequest>>,
+        request: Request<Streaming<Unread>>,
     ) -> Answer<pb::StreamOutcomesResponse> {
         streamed(&self.app, request.into_inner()).await.map(Response::new)
     }
 
     async fn report_outcomes(
         &self,
-        request: Request<pb::ReportOutcomesRequest>,
+        request: Request<Unread>,
     ) -> Answer<pb::ReportOutcomesResponse> {
-        let (app, request) = (Arc::clone(&self.app), request.into_inner());
+        let (app, report) = (Arc::clone(&self.app), request.into_inner());
         uncancelled(async move {
-            Ok(pb::ReportOutcomesResponse { duplicate: app.count(&request).await? })
+            Ok(pb::ReportOutcomesResponse { duplicate: app.count(&report).await? })
         })
         .await
         .map(Response::new)

@@ -13,7 +13,7 @@ use std::time::Duration;
 use store::Bucket;
 use vocab::Timestamp;
 
-pub(crate) use sums::Sums;
+pub(crate) use sums::{Sums, Upload};
 pub(crate) use window::{Reach, reaches};
 
 use crate::watched::Watched;

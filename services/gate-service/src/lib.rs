@@ -13,6 +13,7 @@ mod observe;
 mod outcomes;
 mod signals;
 mod triggers;
+mod unread;
 mod watching;
 
 mod counting;
@@ -32,7 +33,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::gate::gate_service_server::GateServiceServer;
-use contracts::gate::signal_service_server::SignalServiceServer;
 use service_kit::bootstrap::{Dependencies, Error};
 use service_kit::entrance::Entrance;
 use service_kit::peers::peer;
@@ -51,6 +51,7 @@ use crate::labels::Labels;
 use crate::prometheus::Prometheus;
 pub use crate::settings::{Peers, PrometheusSettings, Settings, SignalSettings};
 use crate::settled::Settled;
+use crate::unread::server::signal_service_server::SignalServiceServer;
 use crate::watching::{Over, keep_watching};
 
 const PEER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use contracts::gate as pb;
 use contracts::gate::upload_outcome::{Path as WirePath, Result as WireResult};
-use gate_core::{Field, Outcome, Path};
+use gate_core::{Outcome as Ending, Path};
 use service_kit::fault::{Fault, checked};
 use service_kit::journaled::store_failed;
 use store::{Added, Batch, BatchId, Change, Hash, StoreError};
-use tonic::Code;
+use tonic::{Code, Status};
 use vocab::{Timestamp, UploadId, WorkspaceId};
 
 use crate::app::App;
 use crate::convert::required_time;
-use crate::counting::{FUTURE_MAX, PAST_MAX, REMEMBERED, Series, Sums};
+use crate::counting::{FUTURE_MAX, PAST_MAX, REMEMBERED, Sums, Upload};
 use crate::error::DOMAIN;
 use crate::evidence::{HEARD, NEWEST_OUTCOME, scope};
 use crate::labels::Admitting;
+use crate::unread::{Outcome, Report, Unread};
 
 const BATCH_MAX: usize = 1_000;
 const LATENCY_MAX: Duration = Duration::from_secs(24 * 3_600);
@@ -35,8 +35,8 @@ pub(crate) fn check_size(path: &str, size: usize) -> Result<(), Fault> {
 
 /// Letters, digits and a few signs, at most 32: what labels of series are made of.
 pub(crate) fn check_label(path: impl FnOnce() -> String, label: &str) -> Result<(), Fault> {
-    let good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    if label.len() > LABEL_LENGTH_MAX || !label.chars().all(good) {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if label.len() > LABEL_LENGTH_MAX || !label.bytes().all(good) {
         let why = "expected at most 32 ASCII letters, digits, `_`, `-` or `.`";
         return Err(invalid(path(), why));
     }
@@ -70,69 +70,43 @@ pub(crate) fn heard(now: Timestamp) -> Change {
 
 impl App {
     /// Counts outcomes. `true`: the batch had been counted before.
-    pub(crate) async fn count(&self, request: &pb::ReportOutcomesRequest) -> Result<bool, Fault> {
-        let done = self.count_checked(request).await;
-        self.meters.taken("outcomes", request.outcomes.len(), &done);
-        done
+    pub(crate) async fn count(&self, report: &Unread) -> Result<bool, Status> {
+        let contents = Hash::of(&report.0);
+        let report = Report::read(&report.0)?;
+        let done = self.count_checked(&report, contents).await;
+        self.meters.taken("outcomes", report.outcomes.len(), &done);
+        Ok(done?)
     }
 
-    async fn count_checked(&self, request: &pb::ReportOutcomesRequest) -> Result<bool, Fault> {
-        let scope = scope(&request.pipeline)?;
-        let id = checked(DOMAIN, "batch_id", BatchId::new(&request.batch_id))?;
-        check_size("outcomes", request.outcomes.len())?;
-        let watched = self.of_pipeline(&request.pipeline)?;
+    async fn count_checked(&self, report: &Report<'_>, contents: Hash) -> Result<bool, Fault> {
+        let scope = scope(report.pipeline)?;
+        let id = checked(DOMAIN, "batch_id", BatchId::new(report.batch_id))?;
+        check_size("outcomes", report.outcomes.len())?;
+        let watched = self.of_pipeline(report.pipeline)?;
         let now = self.clock.now();
         let known = self.labels.of(self.counters.as_ref(), &scope, now).await;
         let known = known.map_err(|error| store_failed(DOMAIN, &error))?;
         let mut newest = Timestamp::from_millis(i64::MIN);
-        let changes = {
-            let mut read = Vec::with_capacity(request.outcomes.len());
-            for (index, outcome) in request.outcomes.iter().enumerate() {
-                read.push(read_outcome(index, outcome, now)?);
+        let mut changes = {
+            let mut sums = Sums::of(&watched);
+            for (index, outcome) in report.outcomes.iter().enumerate() {
+                let upload = read_outcome(index, outcome, now)?;
+                newest = newest.max(upload.at);
+                sums.upload(&upload);
             }
             // Nothing is refused from here on: the lists of labels may be added to.
             let mut labels = Admitting::begin(&known, now);
-            let mut sums = Sums::of(&watched);
-            for (wire, upload) in request.outcomes.iter().zip(read) {
-                newest = newest.max(upload.at);
-                let begun = upload.at.minus(Duration::from_millis(upload.latency_ms));
-                let Some(outcome) = upload.outcome else {
-                    if upload.path == Path::New {
-                        sums.admitted(begun, "begun");
-                    }
-                    continue;
-                };
-                for field in
-                    Field::of(upload.path, outcome, upload.latency_ms, &watched.reading.limits_ms)
-                {
-                    sums.count(upload.at, field, 1);
-                }
-                if upload.path == Path::New {
-                    sums.admitted(begun, admitted_name(outcome));
-                    let platform = labels.kept(Series::Platform, &wire.platform);
-                    let workspace = labels.kept(Series::Workspace, &wire.workspace_id);
-                    sums.labelled(upload.at, (platform, workspace), outcome);
-                }
-            }
+            sums.admit(&mut labels);
             let mut changes = sums.into_changes(now);
             changes.append(&mut labels.added);
             changes
         };
-        let mut changes = changes;
         changes.push(heard(now));
         let gauge = NEWEST_OUTCOME.to_owned();
         changes.push(Change::Set { gauge, value: newest.as_millis(), at: newest });
-        let batch = Batch { id, contents: digest(request) };
+        let batch = Batch { id, contents };
         let added = self.counters.add(&scope, &batch, REMEMBERED, &changes).await;
-        counted(added, &request.batch_id)
-    }
-}
-
-const fn admitted_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Succeeded => "succeeded",
-        Outcome::Failed => "failed",
-        Outcome::Invalid => "invalid",
+        counted(added, report.batch_id)
     }
 }
 
@@ -155,36 +129,28 @@ pub(crate) fn read_time(
     Ok(at)
 }
 
-struct Upload {
-    at: Timestamp,
-    path: Path,
-    /// `None` where it has only begun.
-    outcome: Option<Outcome>,
-    latency_ms: u64,
-}
-
-fn read_outcome(index: usize, wire: &pb::UploadOutcome, now: Timestamp) -> Result<Upload, Fault> {
+fn read_outcome<'a>(index: usize, wire: &Outcome<'a>, now: Timestamp) -> Result<Upload<'a>, Fault> {
     // A path is only needed where something is wrong.
     let field = |name: &str| format!("outcomes[{index}].{name}");
     let at = read_time(|| format!("outcomes[{index}]"), wire.occur_time.as_ref(), now)?;
-    UploadId::new(&wire.upload_id).map_err(|why| invalid(field("upload_id"), why.0))?;
-    WorkspaceId::new(&wire.workspace_id).map_err(|why| invalid(field("workspace_id"), why.0))?;
-    let outcome = match wire.result() {
-        WireResult::Succeeded => Some(Outcome::Succeeded),
-        WireResult::Failed => Some(Outcome::Failed),
-        WireResult::Invalid => Some(Outcome::Invalid),
+    UploadId::check(wire.upload_id).map_err(|why| invalid(field("upload_id"), why.0))?;
+    WorkspaceId::check(wire.workspace_id).map_err(|why| invalid(field("workspace_id"), why.0))?;
+    let outcome = match WireResult::try_from(wire.result).unwrap_or_default() {
+        WireResult::Succeeded => Some(Ending::Succeeded),
+        WireResult::Failed => Some(Ending::Failed),
+        WireResult::Invalid => Some(Ending::Invalid),
         WireResult::Started => None,
         WireResult::Unspecified => {
             let why = "expected SUCCEEDED, FAILED or INVALID, or STARTED";
             return Err(invalid(field("result"), why));
         }
     };
-    let path = match wire.path() {
+    let path = match WirePath::try_from(wire.path).unwrap_or_default() {
         WirePath::New => Path::New,
         WirePath::Legacy => Path::Legacy,
         WirePath::Unspecified => return Err(invalid(field("path"), "expected NEW or LEGACY")),
     };
-    check_label(|| field("platform"), &wire.platform)?;
+    check_label(|| field("platform"), wire.platform)?;
     let latency_ms = match (wire.latency_duration, outcome) {
         (None, None) => 0,
         (latency, _) => {
@@ -195,5 +161,6 @@ fn read_outcome(index: usize, wire: &pb::UploadOutcome, now: Timestamp) -> Resul
             u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)
         }
     };
-    Ok(Upload { at, path, outcome, latency_ms })
+    let (platform, workspace) = (wire.platform, wire.workspace_id);
+    Ok(Upload { at, path, outcome, latency_ms, platform, workspace })
 }

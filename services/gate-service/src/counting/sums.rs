@@ -1,77 +1,89 @@
 //! Adding up what a batch changes, before anything is written.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use gate_core::{Field, Outcome};
+use gate_core::{Field, Outcome, Path};
 use store::Change;
 use vocab::Timestamp;
 
 use super::{HOUR, MINUTE, Series};
+use crate::labels::{Admitting, OTHER};
 use crate::settled::late;
 use crate::watched::Watched;
+
+const MINUTE_MS: i64 = 60_000;
+/// Names of what [`OfMinute::admitted`] counts.
+const ADMITTED: [&str; 4] = ["succeeded", "failed", "invalid", "begun"];
+const BEGUN: usize = 3;
+
+/// An upload that ended, or that has only begun.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upload<'a> {
+    pub(crate) at: Timestamp,
+    pub(crate) path: Path,
+    /// `None` where it has only begun.
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) latency_ms: u64,
+    pub(crate) platform: &'a str,
+    pub(crate) workspace: &'a str,
+}
 
 /// What a batch changes.
 #[derive(Debug)]
 pub(crate) struct Sums<'a> {
     watched: &'a Watched,
     /// A batch is of a few minutes, and of one mostly.
-    minutes: Vec<OfMinute<'a>>,
-    /// The place of the minute that was counted in last.
-    last: usize,
+    minutes: Vec<OfMinute>,
+    platforms: Labels<'a>,
+    workspaces: Labels<'a>,
 }
 
 /// A minute, and whether it is counted for the phase: the one in which a phase begins is both.
-#[derive(Debug)]
-struct OfMinute<'a> {
+#[derive(Debug, Default)]
+struct OfMinute {
     minute: i64,
     in_phase: bool,
-    happened: Counts<Field>,
-    admitted: Counts<&'static str>,
-    platforms: Counts<(&'a str, Outcome)>,
-    workspaces: Counts<(&'a str, Outcome)>,
+    happened: Happened,
+    admitted: [u64; ADMITTED.len()],
+    platforms: ByLabel,
+    workspaces: ByLabel,
 }
 
-#[derive(Debug, Clone)]
-struct Counts<K>(HashMap<K, u64, RandomState>);
-
-impl<K> Default for Counts<K> {
-    fn default() -> Self {
-        Self(HashMap::default())
-    }
+/// Latencies by bucket, and the few other counters.
+#[derive(Debug, Default)]
+struct Happened {
+    latencies: Vec<u64>,
+    others: HashMap<Field, u64, RandomState>,
 }
 
-impl<K: Eq + Hash> Counts<K> {
-    fn add(&mut self, key: K, count: u64) {
-        let total = self.0.entry(key).or_default();
-        *total = total.saturating_add(count);
-    }
+/// Labels by number, in the order in which they were seen.
+#[derive(Debug, Default)]
+struct Labels<'a> {
+    numbers: HashMap<&'a str, usize, RandomState>,
+    names: Vec<&'a str>,
 }
+
+/// Outcomes, by the number of a label.
+#[derive(Debug, Default)]
+struct ByLabel(Vec<[u64; 3]>);
 
 impl<'a> Sums<'a> {
-    pub(crate) const fn of(watched: &'a Watched) -> Self {
-        Self { watched, minutes: Vec::new(), last: 0 }
+    pub(crate) fn of(watched: &'a Watched) -> Self {
+        let (platforms, workspaces) = (Labels::default(), Labels::default());
+        Self { watched, minutes: Vec::new(), platforms, workspaces }
     }
 
-    fn at(&mut self, at: Timestamp) -> &mut OfMinute<'a> {
+    fn at(&mut self, at: Timestamp) -> &mut OfMinute {
         let in_phase = at >= self.watched.start_time && !self.watched.phase_id.is_empty();
-        let minute = at.as_millis().div_euclid(60_000);
-        let is = |one: &OfMinute<'_>| one.minute == minute && one.in_phase == in_phase;
-        if !self.minutes.get(self.last).is_some_and(is) {
-            self.last = self.minutes.iter().position(is).unwrap_or_else(|| {
-                self.minutes.push(OfMinute {
-                    minute,
-                    in_phase,
-                    happened: Counts::default(),
-                    admitted: Counts::default(),
-                    platforms: Counts::default(),
-                    workspaces: Counts::default(),
-                });
-                self.minutes.len() - 1
-            });
-        }
-        &mut self.minutes[self.last]
+        let minute = at.as_millis().div_euclid(MINUTE_MS);
+        let is = |one: &OfMinute| one.minute == minute && one.in_phase == in_phase;
+        let place = self.minutes.iter().position(is).unwrap_or_else(|| {
+            self.minutes.push(OfMinute { minute, in_phase, ..OfMinute::default() });
+            self.minutes.len() - 1
+        });
+        &mut self.minutes[place]
     }
 
     /// Counts at an instant.
@@ -79,75 +91,154 @@ impl<'a> Sums<'a> {
         self.at(at).happened.add(field, count);
     }
 
-    /// Counts an upload where it was admitted: `begun`, or how it ended.
-    pub(crate) fn admitted(&mut self, at: Timestamp, what: &'static str) {
-        self.at(at).admitted.add(what, 1);
+    /// Counts an upload: when it ended, and when it was admitted.
+    pub(crate) fn upload(&mut self, upload: &Upload<'a>) {
+        if let Some(outcome) = upload.outcome {
+            self.ended(upload, outcome);
+        }
+        if upload.path == Path::New {
+            let begun = upload.at.minus(Duration::from_millis(upload.latency_ms));
+            self.at(begun).admitted[upload.outcome.map_or(BEGUN, place)] += 1;
+        }
     }
 
-    /// Counts an outcome of a platform and a workspace.
-    pub(crate) fn labelled(
-        &mut self,
-        at: Timestamp,
-        (platform, workspace): (&'a str, &'a str),
-        outcome: Outcome,
-    ) {
-        let minute = self.at(at);
-        minute.platforms.add((platform, outcome), 1);
-        minute.workspaces.add((workspace, outcome), 1);
+    fn ended(&mut self, upload: &Upload<'a>, outcome: Outcome) {
+        let labels = (upload.path == Path::New).then(|| {
+            (self.platforms.number(upload.platform), self.workspaces.number(upload.workspace))
+        });
+        let limits_ms = &self.watched.reading.limits_ms;
+        let minute = self.at(upload.at);
+        for field in Field::of(upload.path, outcome, upload.latency_ms, limits_ms) {
+            minute.happened.add(field, 1);
+        }
+        if let Some((platform, workspace)) = labels {
+            minute.platforms.add(platform, outcome);
+            minute.workspaces.add(workspace, outcome);
+        }
+    }
+
+    /// Keeps apart which labels may be.
+    pub(crate) fn admit(&mut self, labels: &mut Admitting<'_>) {
+        for (series, own) in
+            [(Series::Platform, &mut self.platforms), (Series::Workspace, &mut self.workspaces)]
+        {
+            for name in &mut own.names {
+                *name = labels.kept(series, name);
+            }
+        }
     }
 
     /// A change for every minute and kind of series; one more where some of it is late.
     pub(crate) fn into_changes(self, now: Timestamp) -> Vec<Change> {
         let oldest = self.minutes.iter().map(|one| one.minute).min();
-        let oldest = oldest.map(|minute| Timestamp::from_millis(minute.saturating_mul(60_000)));
+        let oldest = oldest.map(|minute| Timestamp::from_millis(minute.saturating_mul(MINUTE_MS)));
         let mut changes: Vec<_> = oldest.and_then(|oldest| late(oldest, now)).into_iter().collect();
-        let (minutes, watched) = (&self.minutes, self.watched);
-        let by_label = |(label, outcome): &(&str, Outcome)| format!("{}/{label}", letter(*outcome));
-        spread(
-            watched,
-            Series::Happened,
-            minutes,
-            |one| &one.happened,
-            |it| it.name(),
-            &mut changes,
-        );
-        let name = |what: &&str| (*what).to_owned();
-        spread(watched, Series::Admitted, minutes, |one| &one.admitted, name, &mut changes);
-        spread(watched, Series::Platform, minutes, |one| &one.platforms, by_label, &mut changes);
-        spread(watched, Series::Workspace, minutes, |one| &one.workspaces, by_label, &mut changes);
+        for one in &self.minutes {
+            for (series, fields) in [
+                (Series::Happened, one.happened.fields()),
+                (Series::Admitted, one.admitted()),
+                (Series::Platform, one.platforms.fields(&self.platforms)),
+                (Series::Workspace, one.workspaces.fields(&self.workspaces)),
+            ] {
+                if !fields.is_empty() {
+                    changes.push(one.change(self.watched, series, fields));
+                }
+            }
+        }
         changes
     }
 }
 
-const fn letter(outcome: Outcome) -> char {
-    match outcome {
-        Outcome::Succeeded => 's',
-        Outcome::Failed => 'f',
-        Outcome::Invalid => 'i',
+impl OfMinute {
+    /// From a minute to itself, its hour and the phase.
+    fn change(&self, watched: &Watched, series: Series, fields: Vec<(String, u64)>) -> Change {
+        let at = Timestamp::from_millis(self.minute.saturating_mul(MINUTE_MS));
+        let mut buckets =
+            vec![MINUTE.bucket(series.minutes(), at), HOUR.bucket(series.hours(), at)];
+        if self.in_phase {
+            buckets.push(series.phase_bucket(watched));
+        }
+        Change::Add { buckets, fields }
+    }
+
+    fn admitted(&self) -> Vec<(String, u64)> {
+        let counts = ADMITTED.iter().zip(self.admitted).filter(|(_, count)| *count > 0);
+        counts.map(|(name, count)| ((*name).to_owned(), count)).collect()
     }
 }
 
-/// From minutes to minutes, hours and the phase: a change for each minute.
-fn spread<'m, 'a: 'm, K: Eq + Hash + 'm>(
-    watched: &Watched,
-    series: Series,
-    minutes: &'m [OfMinute<'a>],
-    of: impl Fn(&'m OfMinute<'a>) -> &'m Counts<K>,
-    name: impl Fn(&K) -> String,
-    changes: &mut Vec<Change>,
-) {
-    for one in minutes {
-        let counts = &of(one).0;
-        if counts.is_empty() {
-            continue;
+impl Happened {
+    fn add(&mut self, field: Field, count: u64) {
+        let total = match field {
+            Field::Latency(bucket) => {
+                let place = usize::from(bucket);
+                if self.latencies.len() <= place {
+                    self.latencies.resize(place + 1, 0);
+                }
+                &mut self.latencies[place]
+            }
+            Field::Count(..)
+            | Field::Slow(_)
+            | Field::Probe { .. }
+            | Field::Happened(_)
+            | Field::Looked(_)
+            | Field::Reading(..) => self.others.entry(field).or_default(),
+        };
+        *total = total.saturating_add(count);
+    }
+
+    fn fields(&self) -> Vec<(String, u64)> {
+        let latencies = (0..).map(Field::Latency).zip(&self.latencies);
+        let latencies = latencies.filter(|(_, count)| **count > 0);
+        let others = self.others.iter().map(|(field, count)| (*field, count));
+        others.chain(latencies).map(|(field, count)| (field.name(), *count)).collect()
+    }
+}
+
+impl<'a> Labels<'a> {
+    fn number(&mut self, label: &'a str) -> usize {
+        *self.numbers.entry(label).or_insert_with(|| {
+            self.names.push(label);
+            self.names.len() - 1
+        })
+    }
+}
+
+impl ByLabel {
+    fn add(&mut self, number: usize, outcome: Outcome) {
+        if self.0.len() <= number {
+            self.0.resize(number + 1, [0; 3]);
         }
-        let at = Timestamp::from_millis(one.minute.saturating_mul(60_000));
-        let mut buckets =
-            vec![MINUTE.bucket(series.minutes(), at), HOUR.bucket(series.hours(), at)];
-        if one.in_phase {
-            buckets.push(series.phase_bucket(watched));
+        self.0[number][place(outcome)] += 1;
+    }
+
+    /// The counters of labels that are kept apart, and of all others together.
+    fn fields(&self, labels: &Labels<'_>) -> Vec<(String, u64)> {
+        let mut fields = Vec::with_capacity(self.0.len());
+        let mut others = [0; 3];
+        let mut push = |label: &str, counts: &[u64; 3]| {
+            for (letter, count) in ["s", "f", "i"].into_iter().zip(counts) {
+                if *count > 0 {
+                    fields.push(([letter, "/", label].concat(), *count));
+                }
+            }
+        };
+        for (label, counts) in labels.names.iter().zip(&self.0) {
+            if *label == OTHER {
+                others.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+            } else {
+                push(label, counts);
+            }
         }
-        let fields = counts.iter().map(|(key, by)| (name(key), *by)).collect();
-        changes.push(Change::Add { buckets, fields });
+        push(OTHER, &others);
+        fields
+    }
+}
+
+const fn place(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Succeeded => 0,
+        Outcome::Failed => 1,
+        Outcome::Invalid => 2,
     }
 }
