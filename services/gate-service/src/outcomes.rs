@@ -74,14 +74,14 @@ impl App {
         let contents = Hash::of(&report.0);
         let report = Report::read(&report.0)?;
         let done = self.count_checked(&report, contents).await;
-        self.meters.taken("outcomes", report.outcomes.len(), &done);
+        self.meters.taken("outcomes", report.size, &done);
         Ok(done?)
     }
 
     async fn count_checked(&self, report: &Report<'_>, contents: Hash) -> Result<bool, Fault> {
         let scope = scope(report.pipeline)?;
         let id = checked(DOMAIN, "batch_id", BatchId::new(report.batch_id))?;
-        check_size("outcomes", report.outcomes.len())?;
+        check_size("outcomes", report.size)?;
         let watched = self.of_pipeline(report.pipeline)?;
         let now = self.clock.now();
         let known = self.labels.of(self.counters.as_ref(), &scope, now).await;

@@ -4,8 +4,9 @@ use prost_types::{Duration, Timestamp};
 
 use super::wire::{Fields, Malformed, Value};
 
-/// As many outcomes as room is made for at once.
-const ROOM_MAX: usize = 1_024;
+/// As many outcomes as are kept: more than are ever taken. Two bytes make one, and four million of
+/// these would be a lot of memory for nothing.
+pub(crate) const KEPT_MAX: usize = 1_024;
 /// What the smallest outcome that is ever taken needs on the wire.
 const OUTCOME_SIZE_MIN: usize = 16;
 
@@ -14,7 +15,10 @@ const OUTCOME_SIZE_MIN: usize = 16;
 pub(crate) struct Report<'a> {
     pub(crate) pipeline: &'a str,
     pub(crate) batch_id: &'a str,
+    /// The first of them, up to [`KEPT_MAX`].
     pub(crate) outcomes: Vec<Outcome<'a>>,
+    /// How many there are.
+    pub(crate) size: usize,
 }
 
 /// How an upload ended: `UploadOutcome`.
@@ -32,14 +36,20 @@ pub(crate) struct Outcome<'a> {
 impl<'a> Report<'a> {
     /// Reads a whole report.
     pub(crate) fn read(message: &'a [u8]) -> Result<Self, Malformed> {
-        let room = (message.len() / OUTCOME_SIZE_MIN).min(ROOM_MAX);
+        let room = (message.len() / OUTCOME_SIZE_MIN).min(KEPT_MAX);
         let mut report = Self { outcomes: Vec::with_capacity(room), ..Self::default() };
         let mut fields = Fields::of(message);
         while let Some((tag, value)) = fields.next()? {
             match tag {
                 1 => report.pipeline = value.text()?,
                 2 => report.batch_id = value.text()?,
-                3 => report.outcomes.push(Outcome::read(fields.within(value)?)?),
+                3 => {
+                    let outcome = Outcome::read(fields.within(value)?)?;
+                    if report.outcomes.len() < KEPT_MAX {
+                        report.outcomes.push(outcome);
+                    }
+                    report.size += 1;
+                }
                 _ => {}
             }
         }

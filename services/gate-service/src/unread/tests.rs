@@ -180,3 +180,11 @@ fn groups_are_passed_over_as_deep_as_prost_does() {
         }
     }
 }
+
+#[test]
+fn of_more_outcomes_than_are_taken_the_number_is_told_and_the_rest_is_not_kept() {
+    let bytes = field(3, 2, &[]).repeat(100_000);
+    let report = Report::read(&bytes).unwrap();
+    assert_eq!((report.size, report.outcomes.len()), (100_000, report::KEPT_MAX));
+    assert!(Report::read(&[bytes, vec![0x1a]].concat()).is_err(), "the rest is read all the same");
+}
