@@ -17,6 +17,9 @@ const MINUTE_MS: i64 = 60_000;
 /// Names of what [`OfMinute::admitted`] counts.
 const ADMITTED: [&str; 4] = ["succeeded", "failed", "invalid", "begun"];
 const BEGUN: usize = 3;
+/// Outcomes and paths by their places in arrays.
+const OUTCOMES: [Outcome; 3] = [Outcome::Succeeded, Outcome::Failed, Outcome::Invalid];
+const PATHS: [Path; 2] = [Path::New, Path::Legacy];
 
 /// An upload that ended, or that has only begun.
 #[derive(Debug, Clone, Copy)]
@@ -51,9 +54,10 @@ struct OfMinute {
     workspaces: ByLabel,
 }
 
-/// Latencies by bucket, and the few other counters.
+/// Outcomes by path, latencies by bucket, and the few other counters.
 #[derive(Debug, Default)]
 struct Happened {
+    outcomes: [[u64; OUTCOMES.len()]; PATHS.len()],
     latencies: Vec<u64>,
     others: HashMap<Field, u64, RandomState>,
 }
@@ -67,7 +71,7 @@ struct Labels<'a> {
 
 /// Outcomes, by the number of a label.
 #[derive(Debug, Default)]
-struct ByLabel(Vec<[u64; 3]>);
+struct ByLabel(Vec<[u64; OUTCOMES.len()]>);
 
 impl<'a> Sums<'a> {
     pub(crate) fn of(watched: &'a Watched) -> Self {
@@ -177,8 +181,8 @@ impl Happened {
                 }
                 &mut self.latencies[place]
             }
-            Field::Count(..)
-            | Field::Slow(_)
+            Field::Count(path, outcome) => &mut self.outcomes[of_path(path)][place(outcome)],
+            Field::Slow(_)
             | Field::Probe { .. }
             | Field::Happened(_)
             | Field::Looked(_)
@@ -191,23 +195,33 @@ impl Happened {
         let latencies = (0..).map(Field::Latency).zip(&self.latencies);
         let latencies = latencies.filter(|(_, count)| **count > 0);
         let others = self.others.iter().map(|(field, count)| (*field, count));
-        others.chain(latencies).map(|(field, count)| (field.name(), *count)).collect()
+        let outcomes = PATHS.iter().zip(&self.outcomes).flat_map(|(path, counts)| {
+            OUTCOMES
+                .iter()
+                .zip(counts)
+                .map(|(outcome, count)| (Field::Count(*path, *outcome), count))
+        });
+        let outcomes = outcomes.filter(|(_, count)| **count > 0);
+        let all = outcomes.chain(others).chain(latencies);
+        all.map(|(field, count)| (field.name(), *count)).collect()
     }
 }
 
 impl<'a> Labels<'a> {
     fn number(&mut self, label: &'a str) -> usize {
-        *self.numbers.entry(label).or_insert_with(|| {
-            self.names.push(label);
-            self.names.len() - 1
-        })
+        if let Some(number) = self.numbers.get(label) {
+            return *number;
+        }
+        self.numbers.insert(label, self.names.len());
+        self.names.push(label);
+        self.names.len() - 1
     }
 }
 
 impl ByLabel {
     fn add(&mut self, number: usize, outcome: Outcome) {
         if self.0.len() <= number {
-            self.0.resize(number + 1, [0; 3]);
+            self.0.resize(number + 1, [0; OUTCOMES.len()]);
         }
         self.0[number][place(outcome)] += 1;
     }
@@ -215,8 +229,8 @@ impl ByLabel {
     /// The counters of labels that are kept apart, and of all others together.
     fn fields(&self, labels: &Labels<'_>) -> Vec<(String, u64)> {
         let mut fields = Vec::with_capacity(self.0.len());
-        let mut others = [0; 3];
-        let mut push = |label: &str, counts: &[u64; 3]| {
+        let mut others = [0; OUTCOMES.len()];
+        let mut push = |label: &str, counts: &[u64; OUTCOMES.len()]| {
             for (letter, count) in ["s", "f", "i"].into_iter().zip(counts) {
                 if *count > 0 {
                     fields.push(([letter, "/", label].concat(), *count));
@@ -240,5 +254,12 @@ const fn place(outcome: Outcome) -> usize {
         Outcome::Succeeded => 0,
         Outcome::Failed => 1,
         Outcome::Invalid => 2,
+    }
+}
+
+const fn of_path(path: Path) -> usize {
+    match path {
+        Path::New => 0,
+        Path::Legacy => 1,
     }
 }

@@ -2,13 +2,35 @@
 
 use prost_types::{Duration, Timestamp};
 
-use super::wire::{Fields, Malformed, Value};
+use super::wire::{Fields, Malformed, bytes, number};
 
 /// As many outcomes as are kept: more than are ever taken. Two bytes make one, and four million of
 /// these would be a lot of memory for nothing.
 pub(crate) const KEPT_MAX: usize = 1_024;
 /// What the smallest outcome that is ever taken needs on the wire.
 const OUTCOME_SIZE_MIN: usize = 16;
+
+mod report_fields {
+    use super::bytes;
+
+    pub(super) const PIPELINE: u64 = bytes(1);
+    pub(super) const BATCH_ID: u64 = bytes(2);
+    pub(super) const OUTCOMES: u64 = bytes(3);
+    pub(super) const LAST: u64 = 3;
+}
+
+mod outcome_fields {
+    use super::{bytes, number};
+
+    pub(super) const UPLOAD_ID: u64 = bytes(1);
+    pub(super) const WORKSPACE_ID: u64 = bytes(2);
+    pub(super) const RESULT: u64 = number(3);
+    pub(super) const PATH: u64 = number(4);
+    pub(super) const OCCUR_TIME: u64 = bytes(5);
+    pub(super) const LATENCY_DURATION: u64 = bytes(6);
+    pub(super) const PLATFORM: u64 = bytes(7);
+    pub(super) const LAST: u64 = 7;
+}
 
 /// A report of outcomes: `ReportOutcomesRequest`.
 #[derive(Debug, Default, PartialEq)]
@@ -39,18 +61,18 @@ impl<'a> Report<'a> {
         let room = (message.len() / OUTCOME_SIZE_MIN).min(KEPT_MAX);
         let mut report = Self { outcomes: Vec::with_capacity(room), ..Self::default() };
         let mut fields = Fields::of(message);
-        while let Some((tag, value)) = fields.next()? {
-            match tag {
-                1 => report.pipeline = value.text()?,
-                2 => report.batch_id = value.text()?,
-                3 => {
-                    let outcome = Outcome::read(fields.within(value)?)?;
+        while let Some(key) = fields.next()? {
+            match key {
+                report_fields::PIPELINE => report.pipeline = fields.text()?,
+                report_fields::BATCH_ID => report.batch_id = fields.text()?,
+                report_fields::OUTCOMES => {
+                    let outcome = Outcome::read(fields.message()?)?;
                     if report.outcomes.len() < KEPT_MAX {
                         report.outcomes.push(outcome);
                     }
                     report.size += 1;
                 }
-                _ => {}
+                other => fields.pass(other, report_fields::LAST)?,
             }
         }
         Ok(report)
@@ -61,22 +83,22 @@ impl<'a> Outcome<'a> {
     #[inline]
     fn read(mut fields: Fields<'a>) -> Result<Self, Malformed> {
         let mut outcome = Self::default();
-        while let Some((tag, value)) = fields.next()? {
-            match tag {
-                1 => outcome.upload_id = value.text()?,
-                2 => outcome.workspace_id = value.text()?,
-                3 => outcome.result = value.int32()?,
-                4 => outcome.path = value.int32()?,
-                5 => {
-                    let time = outcome.occur_time.get_or_insert_default();
-                    seconds_and_nanos(fields, value, &mut time.seconds, &mut time.nanos)?;
+        while let Some(key) = fields.next()? {
+            match key {
+                outcome_fields::UPLOAD_ID => outcome.upload_id = fields.text()?,
+                outcome_fields::WORKSPACE_ID => outcome.workspace_id = fields.text()?,
+                outcome_fields::RESULT => outcome.result = fields.int32()?,
+                outcome_fields::PATH => outcome.path = fields.int32()?,
+                outcome_fields::OCCUR_TIME => {
+                    let Timestamp { seconds, nanos } = outcome.occur_time.get_or_insert_default();
+                    seconds_and_nanos(fields.message()?, seconds, nanos)?;
                 }
-                6 => {
+                outcome_fields::LATENCY_DURATION => {
                     let latency = outcome.latency_duration.get_or_insert_default();
-                    seconds_and_nanos(fields, value, &mut latency.seconds, &mut latency.nanos)?;
+                    seconds_and_nanos(fields.message()?, &mut latency.seconds, &mut latency.nanos)?;
                 }
-                7 => outcome.platform = value.text()?,
-                _ => {}
+                outcome_fields::PLATFORM => outcome.platform = fields.text()?,
+                other => fields.pass(other, outcome_fields::LAST)?,
             }
         }
         Ok(outcome)
@@ -85,18 +107,18 @@ impl<'a> Outcome<'a> {
 
 /// A `Timestamp` or a `Duration`: what comes twice is merged.
 #[inline]
-fn seconds_and_nanos<'a>(
-    around: Fields<'a>,
-    value: Value<'a>,
+fn seconds_and_nanos(
+    mut fields: Fields<'_>,
     seconds: &mut i64,
     nanos: &mut i32,
 ) -> Result<(), Malformed> {
-    let mut fields = around.within(value)?;
-    while let Some((tag, value)) = fields.next()? {
-        match tag {
-            1 => *seconds = value.int64()?,
-            2 => *nanos = value.int32()?,
-            _ => {}
+    const SECONDS: u64 = number(1);
+    const NANOS: u64 = number(2);
+    while let Some(key) = fields.next()? {
+        match key {
+            SECONDS => *seconds = fields.int64()?,
+            NANOS => *nanos = fields.int32()?,
+            other => fields.pass(other, 2)?,
         }
     }
     Ok(())

@@ -15,22 +15,23 @@ pub(super) struct Fields<'a> {
     depth_left: u32,
 }
 
-/// What a field holds.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-    /// Of a kind that no field of ours has.
-    Other,
-}
-
 const NUMBER: u64 = 0;
 const EIGHT_BYTES: u64 = 1;
 const BYTES: u64 = 2;
 const GROUP: u64 = 3;
+const GROUP_END: u64 = 4;
 const FOUR_BYTES: u64 = 5;
 const KIND_BITS: u32 = 3;
-const GROUP_END: u64 = 4;
+
+/// The key of a field that is a number.
+pub(super) const fn number(tag: u64) -> u64 {
+    tag << KIND_BITS | NUMBER
+}
+
+/// The key of a field that is a text or a message.
+pub(super) const fn bytes(tag: u64) -> u64 {
+    tag << KIND_BITS | BYTES
+}
 
 impl std::fmt::Display for Malformed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -43,38 +44,56 @@ impl<'a> Fields<'a> {
         Self { rest: message, depth_left: DEPTH_MAX }
     }
 
-    /// The next field's tag and value; `None` at the end.
+    /// The key of the next field, whose value is to be taken; `None` at the end.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<(u64, Value<'a>)>, Malformed> {
-        if self.rest.is_empty() {
-            return Ok(None);
+    pub(super) fn next(&mut self) -> Result<Option<u64>, Malformed> {
+        if self.rest.is_empty() { Ok(None) } else { self.key().map(Some) }
+    }
+
+    /// Passes over a field that is not one of those up to `known`.
+    #[cold]
+    pub(super) fn pass(&mut self, key: u64, known: u64) -> Result<(), Malformed> {
+        if key >> KIND_BITS <= known {
+            return Err(Malformed("invalid wire type"));
         }
-        let (tag, kind) = self.key()?;
-        let value = match kind {
-            NUMBER => Value::Number(self.number()?),
-            BYTES => Value::Bytes(self.bytes()?),
-            other => {
-                self.skip(tag, other, self.depth_left)?;
-                Value::Other
-            }
-        };
-        Ok(Some((tag, value)))
+        self.skip(key, self.depth_left)
     }
 
-    /// The fields of a message that is a value of this one.
+    /// The fields of a message within this one.
     #[inline]
-    pub(super) fn within(&self, value: Value<'a>) -> Result<Self, Malformed> {
-        Ok(Self { rest: value.bytes()?, depth_left: self.depth_left.saturating_sub(1) })
+    pub(super) fn message(&mut self) -> Result<Self, Malformed> {
+        Ok(Self { rest: self.bytes()?, depth_left: self.depth_left.saturating_sub(1) })
     }
 
     #[inline]
-    fn key(&mut self) -> Result<(u64, u64), Malformed> {
+    pub(super) fn text(&mut self) -> Result<&'a str, Malformed> {
+        std::str::from_utf8(self.bytes()?)
+            .map_err(|_e| Malformed("invalid string value: data is not UTF-8 encoded"))
+    }
+
+    /// A number of 32 bits: of a longer one the lower half, as everybody reads it.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "protobuf's own rule for `int32` and enums"
+    )]
+    pub(super) fn int32(&mut self) -> Result<i32, Malformed> {
+        Ok(self.number()? as i32)
+    }
+
+    #[inline]
+    pub(super) fn int64(&mut self) -> Result<i64, Malformed> {
+        Ok(self.number()?.cast_signed())
+    }
+
+    #[inline]
+    fn key(&mut self) -> Result<u64, Malformed> {
         let key = self.number()?;
         let (tag, kind) = (key >> KIND_BITS, key & ((1 << KIND_BITS) - 1));
         if tag == 0 || key > u64::from(u32::MAX) || kind > FOUR_BYTES {
             return Err(Malformed("invalid key of a field"));
         }
-        Ok((tag, kind))
+        Ok(key)
     }
 
     #[inline]
@@ -106,7 +125,7 @@ impl<'a> Fields<'a> {
     }
 
     #[inline]
-    fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let length = self.number()?;
         self.take(length)
     }
@@ -121,59 +140,26 @@ impl<'a> Fields<'a> {
     }
 
     /// Passes over a value that nobody wants.
-    #[cold]
-    fn skip(&mut self, tag: u64, kind: u64, depth_left: u32) -> Result<(), Malformed> {
+    fn skip(&mut self, key: u64, depth_left: u32) -> Result<(), Malformed> {
         let Some(within) = depth_left.checked_sub(1) else {
             return Err(Malformed("recursion limit reached"));
         };
-        match kind {
+        match key & ((1 << KIND_BITS) - 1) {
             NUMBER => self.number().map(drop),
             EIGHT_BYTES => self.take(8).map(drop),
             FOUR_BYTES => self.take(4).map(drop),
             BYTES => self.bytes().map(drop),
             GROUP => loop {
-                match self.key()? {
-                    (end, GROUP_END) if end == tag => break Ok(()),
-                    (_, GROUP_END) => break Err(Malformed("unexpected end group tag")),
-                    (inner, kind) => self.skip(inner, kind, within)?,
+                let inner = self.key()?;
+                if inner & ((1 << KIND_BITS) - 1) != GROUP_END {
+                    self.skip(inner, within)?;
+                } else if inner >> KIND_BITS == key >> KIND_BITS {
+                    break Ok(());
+                } else {
+                    break Err(Malformed("unexpected end group tag"));
                 }
             },
             _ => Err(Malformed("unexpected end group tag")),
         }
-    }
-}
-
-impl<'a> Value<'a> {
-    const UNEXPECTED: Malformed = Malformed("invalid wire type");
-
-    #[inline]
-    pub(super) fn number(self) -> Result<u64, Malformed> {
-        if let Self::Number(number) = self { Ok(number) } else { Err(Self::UNEXPECTED) }
-    }
-
-    #[inline]
-    pub(super) fn bytes(self) -> Result<&'a [u8], Malformed> {
-        if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(Self::UNEXPECTED) }
-    }
-
-    #[inline]
-    pub(super) fn text(self) -> Result<&'a str, Malformed> {
-        std::str::from_utf8(self.bytes()?)
-            .map_err(|_e| Malformed("invalid string value: data is not UTF-8 encoded"))
-    }
-
-    /// A number of 32 bits: of a longer one the lower half, as everybody reads it.
-    #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "protobuf's own rule for `int32` and enums"
-    )]
-    pub(super) fn int32(self) -> Result<i32, Malformed> {
-        Ok(self.number()? as i32)
-    }
-
-    #[inline]
-    pub(super) fn int64(self) -> Result<i64, Malformed> {
-        Ok(self.number()?.cast_signed())
     }
 }
