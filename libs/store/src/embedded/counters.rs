@@ -27,13 +27,14 @@ impl Counters for EmbeddedStore {
         remember: Duration,
         changes: &[Change],
     ) -> Result<Added, StoreError> {
-        let (scope, batch, changes) = (scope.clone(), batch.clone(), changes.to_vec());
+        let (mut count, contents) = (as_op(scope, batch, remember, changes), batch.contents);
         let work = move |group: &mut Group<'_>| {
-            if let Some(contents) = counted(group.transaction(), &scope, &batch, group.now())? {
-                let same = contents == batch.contents;
+            if let Some(known) = counted(group.transaction(), &count, group.now())? {
+                let same = known.is_none_or(|known| known == contents);
                 return Ok(if same { Added::Duplicate } else { Added::Reused });
             }
-            group.apply(Kind::Count(as_op(&scope, &batch, remember, changes, group.now())))?;
+            count.begin(group.now());
+            group.apply(Kind::Count(count))?;
             Ok(Added::Counted)
         };
         self.writer.write(work).await
@@ -83,49 +84,45 @@ impl Counters for EmbeddedStore {
     }
 }
 
-/// The contents of the batch that was counted under this id, if one was.
+/// Whether a batch was counted under this id, and with which contents, where that is known.
 fn counted(
     transaction: &WriteTransaction,
-    scope: &Scope,
-    batch: &Batch,
+    count: &Count,
     now: Timestamp,
-) -> Result<Option<Hash>, StoreError> {
-    let (scope, id) = (scope.as_str(), batch.id.as_str());
+) -> Result<Option<Option<Hash>>, StoreError> {
+    let (scope, id) = (count.scope.as_str(), count.batch.as_str());
     if !expiry::is_kept(transaction, Item::Batch { scope, id }, now)? {
         return Ok(None);
     }
     let batches = transaction.open_table(BATCHES).map_err(failed)?;
     let contents = batches.get((scope, id)).map_err(failed)?;
-    Ok(Some(contents.map_or(batch.contents, |contents| Hash(*contents.value()))))
+    Ok(Some(contents.map(|contents| Hash(*contents.value()))))
 }
 
-fn as_op(
-    scope: &Scope,
-    batch: &Batch,
-    remember: Duration,
-    changes: Vec<Change>,
-    now: Timestamp,
-) -> Count {
+/// The operation, as if it were carried out at the beginning of time: see [`Count::begin`].
+fn as_op(scope: &Scope, batch: &Batch, remember: Duration, changes: &[Change]) -> Count {
+    let until_ms = |kept: Duration| Timestamp::EPOCH.plus(kept).as_millis();
     let mut op = Count {
         scope: scope.as_str().to_owned(),
         batch: batch.id.as_str().to_owned(),
         contents: batch.contents.0.to_vec(),
-        until_ms: now.plus(remember).as_millis(),
+        until_ms: until_ms(remember),
         ..Count::default()
     };
     for change in changes {
         match change {
             Change::Add { buckets, fields } => {
-                let buckets = buckets.into_iter().map(|bucket| BucketOf {
-                    series: bucket.series,
+                let buckets = buckets.iter().map(|bucket| BucketOf {
+                    series: bucket.series.clone(),
                     start_ms: bucket.start.as_millis(),
-                    until_ms: now.plus(bucket.keep).as_millis(),
+                    until_ms: until_ms(bucket.keep),
                 });
-                let fields = fields.into_iter().map(|(field, by)| FieldBy { field, by });
+                let fields =
+                    fields.iter().map(|(field, by)| FieldBy { field: field.clone(), by: *by });
                 op.adds.push(AddToAll { buckets: buckets.collect(), fields: fields.collect() });
             }
             Change::Set { gauge, value, at } => {
-                op.sets.push(SetTo { gauge, at_ms: at.as_millis(), value });
+                op.sets.push(SetTo { gauge: gauge.clone(), at_ms: at.as_millis(), value: *value });
             }
         }
     }

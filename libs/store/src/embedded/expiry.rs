@@ -1,11 +1,11 @@
 //! What is kept for a time only, and dropped a little at a time as other things are written.
 
-use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, Table, WriteTransaction};
 use vocab::Timestamp;
 
 use crate::error::StoreError;
 
-use super::tables::{BATCHES, BUCKETS, DUE, HOLDERS, KEPT, REQUESTS, USED, failed};
+use super::tables::{BATCHES, BUCKETS, DUE, Due, Expiring, HOLDERS, KEPT, REQUESTS, USED, failed};
 
 /// Entries looked at in one transaction: bounds what a write pays.
 pub(super) const PURGE_MAX: usize = 500;
@@ -56,25 +56,38 @@ pub(super) fn kept_until(
     Ok(Timestamp::from_millis(until))
 }
 
-/// Keeps `item` until `until` at least. A renewal moves the row only: the due entry finds out.
-pub(super) fn keep(
-    transaction: &WriteTransaction,
-    item: Item<'_>,
-    until: Timestamp,
-) -> Result<(), StoreError> {
-    let (kind, owner, name, start) = item.key();
-    let until = until.as_millis();
-    let mut kept = transaction.open_table(KEPT).map_err(failed)?;
-    let known = kept.get(item.key()).map_err(failed)?.map(|known| known.value());
-    if known.is_some_and(|known| known >= until) {
-        return Ok(());
+/// Keeps things, one after the other, with the tables opened once.
+pub(super) struct Keeping<'txn> {
+    transaction: &'txn WriteTransaction,
+    kept: Table<'txn, Expiring, i64>,
+    due: Option<Table<'txn, Due, ()>>,
+}
+
+impl<'txn> Keeping<'txn> {
+    pub(super) fn open(transaction: &'txn WriteTransaction) -> Result<Self, StoreError> {
+        let kept = transaction.open_table(KEPT).map_err(failed)?;
+        Ok(Self { transaction, kept, due: None })
     }
-    kept.insert(item.key(), until).map_err(failed)?;
-    if known.is_none() {
-        let mut due = transaction.open_table(DUE).map_err(failed)?;
-        due.insert((until, kind, owner, name, start), ()).map_err(failed)?;
+
+    /// Keeps `item` until `until` at least. A renewal moves the row only: the due entry finds out.
+    pub(super) fn keep(&mut self, item: Item<'_>, until: Timestamp) -> Result<(), StoreError> {
+        let (kind, owner, name, start) = item.key();
+        let until = until.as_millis();
+        let known = self.kept.get(item.key()).map_err(failed)?.map(|known| known.value());
+        if known.is_some_and(|known| known >= until) {
+            return Ok(());
+        }
+        self.kept.insert(item.key(), until).map_err(failed)?;
+        if known.is_some() {
+            return Ok(());
+        }
+        let due = match self.due.take() {
+            Some(due) => due,
+            None => self.transaction.open_table(DUE).map_err(failed)?,
+        };
+        let due = self.due.insert(due);
+        due.insert((until, kind, owner, name, start), ()).map(drop).map_err(failed)
     }
-    Ok(())
 }
 
 /// Drops what is over at `now`. Returns how many entries it looked at: [`PURGE_MAX`] at most.
@@ -97,9 +110,9 @@ pub(super) fn purge(transaction: &WriteTransaction, now: Timestamp) -> Result<us
     Ok(looked_at)
 }
 
-type Due = (i64, u8, String, String, i64);
+type Taken = (i64, u8, String, String, i64);
 
-fn take_due(transaction: &WriteTransaction, now: Timestamp) -> Result<Vec<Due>, StoreError> {
+fn take_due(transaction: &WriteTransaction, now: Timestamp) -> Result<Vec<Taken>, StoreError> {
     let mut due = transaction.open_table(DUE).map_err(failed)?;
     let mut taken = Vec::new();
     while taken.len() < PURGE_MAX {

@@ -13,7 +13,7 @@ use vocab::Timestamp;
 use crate::error::StoreError;
 
 use super::bucket;
-use super::expiry::{self, Item};
+use super::expiry::{self, Item, Keeping};
 use super::group::Group;
 use super::tables::{BATCHES, BUCKETS, FENCES, GAUGES, HOLDERS, REQUESTS, USED, failed};
 
@@ -178,6 +178,15 @@ pub(super) struct Purge {
     pub(super) now_ms: i64,
 }
 
+impl Count {
+    /// Keeps everything as long from `now` on as it was to be kept from the beginning of time.
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        let buckets = self.adds.iter_mut().flat_map(|add| &mut add.buckets);
+        let ends = buckets.map(|bucket| &mut bucket.until_ms).chain([&mut self.until_ms]);
+        ends.for_each(|end| *end = end.saturating_add(now.as_millis()));
+    }
+}
+
 /// Carries an operation out.
 pub(super) fn carry_out(group: &mut Group<'_>, op: &Kind) -> Result<(), StoreError> {
     match op {
@@ -213,17 +222,18 @@ fn keep_answer(transaction: &WriteTransaction, answer: &Answer) -> Result<(), St
     let row = (thirty_two(&answer.digest)?, answer.first, answer.count);
     requests.insert((stream, id), row).map_err(failed)?;
     let until = Timestamp::from_millis(answer.until_ms);
-    expiry::keep(transaction, Item::Request { stream, id }, until)
+    Keeping::open(transaction)?.keep(Item::Request { stream, id }, until)
 }
 
 /// Each table is opened once, each bucket written and kept once.
 fn apply(transaction: &WriteTransaction, count: &Count) -> Result<(), StoreError> {
     let (scope, batch) = (count.scope.as_str(), count.batch.as_str());
+    let mut keeping = Keeping::open(transaction)?;
     if !batch.is_empty() {
         let mut batches = transaction.open_table(BATCHES).map_err(failed)?;
         batches.insert((scope, batch), thirty_two(&count.contents)?).map_err(failed)?;
         let until = Timestamp::from_millis(count.until_ms);
-        expiry::keep(transaction, Item::Batch { scope, id: batch }, until)?;
+        keeping.keep(Item::Batch { scope, id: batch }, until)?;
     }
     let adds = Adds::of(count);
     {
@@ -248,7 +258,7 @@ fn apply(transaction: &WriteTransaction, count: &Count) -> Result<(), StoreError
     }
     for ((series, start_ms), touched) in adds.touched {
         let until = Timestamp::from_millis(touched.until_ms);
-        expiry::keep(transaction, Item::Bucket { scope, series, start_ms }, until)?;
+        keeping.keep(Item::Bucket { scope, series, start_ms }, until)?;
     }
     Ok(())
 }
@@ -328,7 +338,7 @@ fn move_hold(transaction: &WriteTransaction, hold: &Hold) -> Result<(), StoreErr
     let mut used = transaction.open_table(USED).map_err(failed)?;
     used.insert((pipeline, workspace_day), hold.used).map_err(failed)?;
     let item = Item::QuotaDay { pipeline, workspace_day };
-    expiry::keep(transaction, item, Timestamp::from_millis(hold.until_ms))
+    Keeping::open(transaction)?.keep(item, Timestamp::from_millis(hold.until_ms))
 }
 
 /// The operations of a group, as bytes.

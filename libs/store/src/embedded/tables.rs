@@ -47,8 +47,11 @@ pub(super) type Expiring = (u8, &'static str, &'static str, i64);
 /// What is dropped some day, to the instant in ms until which it is kept.
 pub(super) const KEPT: TableDefinition<Expiring, i64> = TableDefinition::new("kept");
 
+/// When to look at something next: in ms, and what.
+pub(super) type Due = (i64, u8, &'static str, &'static str, i64);
+
 /// When to look at it next, in ms, and what: at most one entry for each row of [`KEPT`].
-pub(super) const DUE: TableDefinition<(i64, u8, &str, &str, i64), ()> = TableDefinition::new("due");
+pub(super) const DUE: TableDefinition<Due, ()> = TableDefinition::new("due");
 
 /// One row: the number of the last group of operations that is in the tables.
 pub(super) const GROUP: TableDefinition<(), u64> = TableDefinition::new("group");
