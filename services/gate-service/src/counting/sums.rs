@@ -112,9 +112,8 @@ impl<'a> Sums<'a> {
         });
         let limits_ms = &self.watched.reading.limits_ms;
         let minute = self.at(upload.at);
-        for field in Field::of(upload.path, outcome, upload.latency_ms, limits_ms) {
-            minute.happened.add(field, 1);
-        }
+        Field::of(upload.path, outcome, upload.latency_ms, limits_ms)
+            .for_each(|field| minute.happened.add(field, 1));
         if let Some((platform, workspace)) = labels {
             minute.platforms.add(platform, outcome);
             minute.workspaces.add(workspace, outcome);

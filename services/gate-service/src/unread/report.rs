@@ -60,16 +60,17 @@ impl<'a> Report<'a> {
     pub(crate) fn read(message: &'a [u8]) -> Result<Self, Malformed> {
         let room = (message.len() / OUTCOME_SIZE_MIN).min(KEPT_MAX);
         let mut report = Self { outcomes: Vec::with_capacity(room), ..Self::default() };
-        let mut fields = Fields::of(message);
+        let (mut fields, mut beyond) = (Fields::of(message), Outcome::default());
         while let Some(key) = fields.next()? {
             match key {
                 report_fields::PIPELINE => report.pipeline = fields.text()?,
                 report_fields::BATCH_ID => report.batch_id = fields.text()?,
                 report_fields::OUTCOMES => {
-                    let outcome = Outcome::read(fields.message()?)?;
-                    if report.outcomes.len() < KEPT_MAX {
-                        report.outcomes.push(outcome);
+                    if report.size < KEPT_MAX {
+                        report.outcomes.push(Outcome::default());
                     }
+                    let place = report.outcomes.get_mut(report.size).unwrap_or(&mut beyond);
+                    place.read(fields.message()?)?;
                     report.size += 1;
                 }
                 other => fields.pass(other, report_fields::LAST)?,
@@ -80,28 +81,28 @@ impl<'a> Report<'a> {
 }
 
 impl<'a> Outcome<'a> {
+    /// Reads into a place of its own: an outcome is too large to be handed on.
     #[inline]
-    fn read(mut fields: Fields<'a>) -> Result<Self, Malformed> {
-        let mut outcome = Self::default();
+    fn read(&mut self, mut fields: Fields<'a>) -> Result<(), Malformed> {
         while let Some(key) = fields.next()? {
             match key {
-                outcome_fields::UPLOAD_ID => outcome.upload_id = fields.text()?,
-                outcome_fields::WORKSPACE_ID => outcome.workspace_id = fields.text()?,
-                outcome_fields::RESULT => outcome.result = fields.int32()?,
-                outcome_fields::PATH => outcome.path = fields.int32()?,
+                outcome_fields::UPLOAD_ID => self.upload_id = fields.text()?,
+                outcome_fields::WORKSPACE_ID => self.workspace_id = fields.text()?,
+                outcome_fields::RESULT => self.result = fields.int32()?,
+                outcome_fields::PATH => self.path = fields.int32()?,
                 outcome_fields::OCCUR_TIME => {
-                    let Timestamp { seconds, nanos } = outcome.occur_time.get_or_insert_default();
+                    let Timestamp { seconds, nanos } = self.occur_time.get_or_insert_default();
                     seconds_and_nanos(fields.message()?, seconds, nanos)?;
                 }
                 outcome_fields::LATENCY_DURATION => {
-                    let latency = outcome.latency_duration.get_or_insert_default();
+                    let latency = self.latency_duration.get_or_insert_default();
                     seconds_and_nanos(fields.message()?, &mut latency.seconds, &mut latency.nanos)?;
                 }
-                outcome_fields::PLATFORM => outcome.platform = fields.text()?,
+                outcome_fields::PLATFORM => self.platform = fields.text()?,
                 other => fields.pass(other, outcome_fields::LAST)?,
             }
         }
-        Ok(outcome)
+        Ok(())
     }
 }
 
