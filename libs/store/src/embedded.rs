@@ -4,12 +4,14 @@
 
 mod bucket;
 mod committer;
+mod count;
 mod counters;
 mod expiry;
 mod group;
 mod journal;
 mod leases;
 mod ops;
+mod put_off;
 mod quotas;
 mod tables;
 mod transfer;
@@ -87,6 +89,16 @@ impl EmbeddedStore {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(unusable)?; // The names, too.
         let writer = Writer::start(committer, clock)?;
         Ok(Self { database, writer, watches: Arc::default(), held: Arc::default() })
+    }
+
+    /// As [`Self::read`], for tables of what may have been put off: sees every batch that was
+    /// answered.
+    async fn read_settled<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.settle().await?;
+        self.read(work).await
     }
 
     /// Runs `work` on what is committed, away from the async threads.

@@ -3,17 +3,19 @@
 //! **Invariant:** a group is in the log, on disk, before anybody can see it in the database; and
 //! the log is written again from its beginning only once the database has all of it on disk.
 
+use std::cell::OnceCell;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, Durability, WriteTransaction};
+use prost::Message as _;
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, WriteTransaction};
 use vocab::Timestamp;
 
 use crate::error::StoreError;
 
 use super::group::{Group, Memory};
-use super::ops::{self, Kind};
+use super::ops::{self, Ops};
 use super::tables::{begin, failed, group_reached, set_group};
 use super::wal::{Number, Wal};
 
@@ -57,83 +59,100 @@ impl Committer {
 
     fn replay(&mut self, groups: Vec<(Number, Vec<u8>)>) -> Result<(), StoreError> {
         tracing::info!(groups = groups.len(), "carrying out what the log has and the database not");
-        let transaction = begin(&self.database, Durability::Immediate)?;
-        let mut memory = Memory::default();
-        for (number, bytes) in groups {
-            let mut group = Group::new(&transaction, &mut memory, Timestamp::EPOCH);
+        let transaction = OnceCell::from(self.begin()?);
+        let (mut memory, mut number) = (Memory::default(), self.number);
+        for (of_group, bytes) in groups {
+            let mut group = Group::new(&transaction, self, &mut memory, Timestamp::EPOCH);
             for op in ops::decode(&bytes)? {
                 group.replay(&op)?;
             }
-            self.number = number;
+            number = of_group;
         }
-        set_group(&transaction, self.number)?;
-        transaction.commit().map_err(failed)?;
+        self.number = number;
+        if let Some(transaction) = transaction.into_inner() {
+            set_group(&transaction, number)?;
+            transaction.commit().map_err(failed)?;
+        }
         self.wal.restart(self.number);
         Ok(())
     }
 
-    pub(super) fn begin(&self) -> Result<WriteTransaction, StoreError> {
+    fn usable(&self) -> Result<(), StoreError> {
         if self.failed {
             return Err(StoreError::Unavailable(
                 "a write to the disk failed: what is on it is known when the store is opened again"
                     .to_owned(),
             ));
         }
-        begin(&self.database, Durability::Immediate)
-    }
-
-    /// Makes what a transaction did durable, then visible.
-    pub(super) fn commit(
-        &mut self,
-        mut transaction: WriteTransaction,
-        done: Vec<Kind>,
-    ) -> Result<(), StoreError> {
-        if done.is_empty() {
-            return transaction.abort().map_err(failed);
-        }
-        let number = self.number + 1;
-        let outcome = set_group(&transaction, number).and_then(|()| {
-            let logged = self.since_checkpoint < GROUPS_MAX && self.log(number, done)?;
-            if logged {
-                transaction.set_durability(Durability::None).map_err(failed)?;
-            }
-            transaction.commit().map_err(failed)?;
-            Ok(logged)
-        });
-        match outcome {
-            Ok(true) => self.since_checkpoint += 1,
-            Ok(false) => {
-                self.wal.restart(number);
-                self.since_checkpoint = 0;
-            }
-            Err(error) => {
-                self.failed = true; // The log may have the group, and the database not.
-                return Err(error);
-            }
-        }
-        self.number = number;
         Ok(())
     }
 
-    fn log(&mut self, number: Number, done: Vec<Kind>) -> Result<bool, StoreError> {
-        let written = self.wal.append(number, &ops::encode(done));
-        written.map_err(|error| StoreError::Unavailable(format!("the write-ahead log: {error}")))
+    pub(super) fn begin(&self) -> Result<WriteTransaction, StoreError> {
+        self.usable()?;
+        begin(&self.database, Durability::Immediate)
     }
 
-    /// Leaves nothing in the log, so that the next one to open has nothing to do. Best effort: what
-    /// is not done here is done then.
-    pub(super) fn close(&mut self) {
-        if self.failed || self.since_checkpoint == 0 && self.number == self.wal.floor() {
-            return;
+    /// Begins to read what is committed.
+    pub(super) fn read(&self) -> Result<ReadTransaction, StoreError> {
+        self.database.begin_read().map_err(failed)
+    }
+
+    /// Makes what a group does durable. False where the log has no room for it: then its commit
+    /// does that.
+    pub(super) fn log(&mut self, done: &Ops) -> Result<bool, StoreError> {
+        if done.is_empty() {
+            return Ok(true);
         }
-        let checkpoint = begin(&self.database, Durability::Immediate)
-            .and_then(|transaction| transaction.commit().map_err(failed));
-        if let Err(error) = checkpoint {
-            tracing::warn!(%error, "no checkpoint when the store was closed");
-            return;
+        self.usable()?;
+        if self.since_checkpoint >= GROUPS_MAX {
+            return Ok(false);
         }
-        if let Err(error) = self.wal.close(self.number) {
-            tracing::warn!(%error, "the log was not emptied when the store was closed");
+        let logged = self.wal.append(self.number + 1, &done.encode_to_vec()).map_err(|error| {
+            self.failed = true; // The log may have the group.
+            StoreError::Unavailable(format!("the write-ahead log: {error}"))
+        })?;
+        if logged {
+            self.number += 1;
+            self.since_checkpoint += 1;
         }
+        Ok(logged)
+    }
+
+    /// Makes what a transaction did visible, and durable where it is not `logged`.
+    pub(super) fn commit(
+        &mut self,
+        mut transaction: WriteTransaction,
+        logged: bool,
+    ) -> Result<(), StoreError> {
+        let number = if logged { self.number } else { self.number + 1 };
+        let committed = set_group(&transaction, number).and_then(|()| {
+            if logged {
+                transaction.set_durability(Durability::None).map_err(failed)?;
+            }
+            transaction.commit().map_err(failed)
+        });
+        if let Err(error) = committed {
+            self.failed = true; // The log may have the group, and the database not.
+            return Err(error);
+        }
+        if !logged {
+            self.number = number;
+            self.since_checkpoint = 0;
+            self.wal.restart(number);
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing in the log that the database has not on disk, or nothing to be
+    /// done about it.
+    pub(super) const fn is_done(&self) -> bool {
+        self.failed || self.since_checkpoint == 0 && self.number == self.wal.floor()
+    }
+
+    /// Has the disk told everything, and the log emptied.
+    pub(super) fn close(&mut self, last: WriteTransaction) -> Result<(), StoreError> {
+        set_group(&last, self.number)?;
+        last.commit().map_err(failed)?;
+        self.wal.close(self.number).map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 }

@@ -4,19 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redb::{ReadableTable as _, WriteTransaction};
 use vocab::Timestamp;
 
 use crate::counters::{Added, Batch, Change, Counters, Reading, Scope, Window};
 use crate::error::StoreError;
-use crate::record::Hash;
 
 use super::EmbeddedStore;
 use super::bucket;
-use super::expiry::{self, Item};
 use super::group::Group;
-use super::ops::{AddToAll, BucketOf, Count, FieldBy, Kind, SetTo};
-use super::tables::{BATCHES, BUCKETS, GAUGES, failed};
+use super::ops::{AddToAll, BucketOf, Count, FieldBy, SetTo};
+use super::tables::{BUCKETS, GAUGES, failed};
 
 #[async_trait]
 impl Counters for EmbeddedStore {
@@ -29,12 +26,12 @@ impl Counters for EmbeddedStore {
     ) -> Result<Added, StoreError> {
         let (mut count, contents) = (as_op(scope, batch, remember, changes), batch.contents);
         let work = move |group: &mut Group<'_>| {
-            if let Some(known) = counted(group.transaction(), &count, group.now())? {
+            if let Some(known) = group.counted(&count.scope, &count.batch)? {
                 let same = known.is_none_or(|known| known == contents);
                 return Ok(if same { Added::Duplicate } else { Added::Reused });
             }
             count.begin(group.now());
-            group.apply(Kind::Count(count))?;
+            group.count(count)?;
             Ok(Added::Counted)
         };
         self.writer.write(work).await
@@ -46,7 +43,7 @@ impl Counters for EmbeddedStore {
         window: &Window,
     ) -> Result<BTreeMap<String, u64>, StoreError> {
         let (starts, scope, series) = (window.starts()?, scope.clone(), window.series.clone());
-        self.read(move |transaction| {
+        self.read_settled(move |transaction| {
             let buckets = transaction.open_table(BUCKETS).map_err(failed)?;
             let mut totals = BTreeMap::new();
             for start in starts.iter().map(|start| start.as_millis()) {
@@ -67,7 +64,7 @@ impl Counters for EmbeddedStore {
 
     async fn gauges(&self, scope: &Scope) -> Result<BTreeMap<String, Reading>, StoreError> {
         let scope = scope.clone();
-        self.read(move |transaction| {
+        self.read_settled(move |transaction| {
             let gauges = transaction.open_table(GAUGES).map_err(failed)?;
             let next = format!("{}\0", scope.as_str()); // The first text after the scope.
             let names = (scope.as_str(), "")..(next.as_str(), "");
@@ -82,21 +79,6 @@ impl Counters for EmbeddedStore {
         })
         .await
     }
-}
-
-/// Whether a batch was counted under this id, and with which contents, where that is known.
-fn counted(
-    transaction: &WriteTransaction,
-    count: &Count,
-    now: Timestamp,
-) -> Result<Option<Option<Hash>>, StoreError> {
-    let (scope, id) = (count.scope.as_str(), count.batch.as_str());
-    if !expiry::is_kept(transaction, Item::Batch { scope, id }, now)? {
-        return Ok(None);
-    }
-    let batches = transaction.open_table(BATCHES).map_err(failed)?;
-    let contents = batches.get((scope, id)).map_err(failed)?;
-    Ok(Some(contents.map(|contents| Hash(*contents.value()))))
 }
 
 /// The operation, as if it were carried out at the beginning of time: see [`Count::begin`].

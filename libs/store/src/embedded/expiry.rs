@@ -1,6 +1,6 @@
 //! What is kept for a time only, and dropped a little at a time as other things are written.
 
-use redb::{ReadTransaction, ReadableTable as _, Table, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use vocab::Timestamp;
 
 use crate::error::StoreError;
@@ -37,11 +37,10 @@ impl<'a> Item<'a> {
 
 /// Whether `item` is kept still.
 pub(super) fn is_kept(
-    transaction: &WriteTransaction,
+    kept: &impl ReadableTable<Expiring, i64>,
     item: Item<'_>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let kept = transaction.open_table(KEPT).map_err(failed)?;
     let until = kept.get(item.key()).map_err(failed)?.map(|until| until.value());
     Ok(until.is_some_and(|until| until > now.as_millis()))
 }
@@ -67,6 +66,11 @@ impl<'txn> Keeping<'txn> {
     pub(super) fn open(transaction: &'txn WriteTransaction) -> Result<Self, StoreError> {
         let kept = transaction.open_table(KEPT).map_err(failed)?;
         Ok(Self { transaction, kept, due: None })
+    }
+
+    /// The transaction, for every table but those of what is kept.
+    pub(super) const fn transaction(&self) -> &'txn WriteTransaction {
+        self.transaction
     }
 
     /// Keeps `item` until `until` at least. A renewal moves the row only: the due entry finds out.

@@ -137,7 +137,7 @@ fn repeated_or_free(
     request: Option<&RequestKey>,
 ) -> Result<Option<Appended>, AppendError> {
     if let Some(request) = request {
-        let requests = group.transaction().open_table(REQUESTS).map_err(failed)?;
+        let requests = group.transaction()?.open_table(REQUESTS).map_err(failed)?;
         if let Some(first) = repetition(&requests, group.records()?, stream, request)? {
             return Ok(Some(first));
         }

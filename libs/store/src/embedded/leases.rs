@@ -76,7 +76,7 @@ impl Leases for EmbeddedStore {
 }
 
 fn last_fence(group: &Group<'_>, lease: &str) -> Result<u64, StoreError> {
-    let fences = group.transaction().open_table(FENCES).map_err(failed)?;
+    let fences = group.transaction()?.open_table(FENCES).map_err(failed)?;
     let last = fences.get(lease).map_err(failed)?;
     Ok(last.map_or(0, |last| last.value()))
 }

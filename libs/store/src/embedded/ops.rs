@@ -3,19 +3,16 @@
 //!
 //! **Invariant:** carrying an operation out depends on the tables and on nothing else.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use prost::{Message, Oneof};
-use redb::{ReadableTable as _, WriteTransaction};
+use redb::WriteTransaction;
 use vocab::Timestamp;
 
 use crate::error::StoreError;
 
-use super::bucket;
+use super::count;
 use super::expiry::{self, Item, Keeping};
 use super::group::Group;
-use super::tables::{BATCHES, BUCKETS, FENCES, GAUGES, HOLDERS, REQUESTS, USED, failed};
+use super::tables::{FENCES, HOLDERS, REQUESTS, USED, failed};
 
 /// Everything a group does, in order. Field numbers are in files: never change one.
 #[derive(Clone, PartialEq, Message)]
@@ -178,15 +175,6 @@ pub(super) struct Purge {
     pub(super) now_ms: i64,
 }
 
-impl Count {
-    /// Keeps everything as long from `now` on as it was to be kept from the beginning of time.
-    pub(super) fn begin(&mut self, now: Timestamp) {
-        let buckets = self.adds.iter_mut().flat_map(|add| &mut add.buckets);
-        let ends = buckets.map(|bucket| &mut bucket.until_ms).chain([&mut self.until_ms]);
-        ends.for_each(|end| *end = end.saturating_add(now.as_millis()));
-    }
-}
-
 /// Carries an operation out.
 pub(super) fn carry_out(group: &mut Group<'_>, op: &Kind) -> Result<(), StoreError> {
     match op {
@@ -198,21 +186,21 @@ pub(super) fn carry_out(group: &mut Group<'_>, op: &Kind) -> Result<(), StoreErr
             }
             Ok(())
         }
-        Kind::Answer(answer) => keep_answer(group.transaction(), answer),
-        Kind::Count(count) => apply(group.transaction(), count),
-        Kind::Hold(hold) => move_hold(group.transaction(), hold),
+        Kind::Answer(answer) => keep_answer(group.transaction()?, answer),
+        Kind::Count(count) => count::apply(group.transaction()?, count),
+        Kind::Hold(hold) => move_hold(group.transaction()?, hold),
         Kind::Fence(fence) => {
-            let mut fences = group.transaction().open_table(FENCES).map_err(failed)?;
+            let mut fences = group.transaction()?.open_table(FENCES).map_err(failed)?;
             fences.insert(fence.lease.as_str(), fence.fence).map(drop).map_err(failed)
         }
         Kind::Purge(purge) => {
             let now = Timestamp::from_millis(purge.now_ms);
-            expiry::purge(group.transaction(), now).map(drop)
+            expiry::purge(group.transaction()?, now).map(drop)
         }
     }
 }
 
-fn thirty_two(bytes: &[u8]) -> Result<&[u8; 32], StoreError> {
+pub(super) fn thirty_two(bytes: &[u8]) -> Result<&[u8; 32], StoreError> {
     bytes.try_into().map_err(|_e| StoreError::Corrupt("a digest in the log".to_owned()))
 }
 
@@ -223,107 +211,6 @@ fn keep_answer(transaction: &WriteTransaction, answer: &Answer) -> Result<(), St
     requests.insert((stream, id), row).map_err(failed)?;
     let until = Timestamp::from_millis(answer.until_ms);
     Keeping::open(transaction)?.keep(Item::Request { stream, id }, until)
-}
-
-/// Each table is opened once, each bucket written and kept once.
-fn apply(transaction: &WriteTransaction, count: &Count) -> Result<(), StoreError> {
-    let (scope, batch) = (count.scope.as_str(), count.batch.as_str());
-    let mut keeping = Keeping::open(transaction)?;
-    if !batch.is_empty() {
-        let mut batches = transaction.open_table(BATCHES).map_err(failed)?;
-        batches.insert((scope, batch), thirty_two(&count.contents)?).map_err(failed)?;
-        let until = Timestamp::from_millis(count.until_ms);
-        keeping.keep(Item::Batch { scope, id: batch }, until)?;
-    }
-    let adds = Adds::of(count);
-    {
-        let mut buckets = transaction.open_table(BUCKETS).map_err(failed)?;
-        for ((series, start_ms), touched) in &adds.touched {
-            let (key, fields) = ((scope, *series, *start_ms), adds.fields(touched));
-            let row = match buckets.get(key).map_err(failed)? {
-                None => bucket::added(&[], &fields)?,
-                Some(row) => bucket::added(row.value(), &fields)?,
-            };
-            buckets.insert(key, row.as_slice()).map_err(failed)?;
-        }
-        let mut gauges = transaction.open_table(GAUGES).map_err(failed)?;
-        for set in &count.sets {
-            let key = (scope, set.gauge.as_str());
-            let known = gauges.get(key).map_err(failed)?.map(|known| known.value());
-            let offered = (set.at_ms, set.value);
-            if known.is_none_or(|known| offered > known) {
-                gauges.insert(key, offered).map_err(failed)?;
-            }
-        }
-    }
-    for ((series, start_ms), touched) in adds.touched {
-        let until = Timestamp::from_millis(touched.until_ms);
-        keeping.keep(Item::Bucket { scope, series, start_ms }, until)?;
-    }
-    Ok(())
-}
-
-/// What a batch adds, by bucket.
-#[derive(Debug, Default)]
-struct Adds<'a> {
-    /// Counters, in order as a row has them.
-    sorted: Vec<Vec<(&'a str, u64)>>,
-    /// Series and start in ms to what is done there.
-    touched: BTreeMap<(&'a str, i64), Touched>,
-}
-
-#[derive(Debug, Default)]
-struct Touched {
-    until_ms: i64,
-    /// Places in `sorted`: one, but of an hour whose minutes are in the batch.
-    sorted: Vec<usize>,
-}
-
-impl<'a> Adds<'a> {
-    fn of(count: &'a Count) -> Self {
-        let mut adds = Self::default();
-        for add in &count.adds {
-            let fields = add.fields.iter().map(|add| (add.field.as_str(), add.by));
-            adds.sorted.push(in_order(fields.collect()));
-            for bucket in &add.buckets {
-                adds.touch(&bucket.series, bucket.start_ms, bucket.until_ms);
-            }
-        }
-        for add in &count.single {
-            adds.sorted.push(vec![(add.field.as_str(), add.by)]);
-            adds.touch(&add.series, add.start_ms, add.until_ms);
-        }
-        adds
-    }
-
-    fn touch(&mut self, series: &'a str, start_ms: i64, until_ms: i64) {
-        let touched = self.touched.entry((series, start_ms)).or_default();
-        touched.until_ms = touched.until_ms.max(until_ms);
-        touched.sorted.push(self.sorted.len() - 1);
-    }
-
-    fn fields(&self, touched: &Touched) -> Cow<'_, [(&'a str, u64)]> {
-        match touched.sorted.as_slice() {
-            [one] => Cow::Borrowed(&self.sorted[*one]),
-            several => {
-                let fields = several.iter().flat_map(|one| self.sorted[*one].iter().copied());
-                Cow::Owned(in_order(fields.collect()))
-            }
-        }
-    }
-}
-
-/// Each field once, as a row has them.
-fn in_order(mut fields: Vec<(&str, u64)>) -> Vec<(&str, u64)> {
-    fields.sort_unstable_by_key(|(field, _)| *field);
-    fields.dedup_by(|again, first| {
-        let same = again.0 == first.0;
-        if same {
-            first.1 = first.1.saturating_add(again.1);
-        }
-        same
-    });
-    fields
 }
 
 fn move_hold(transaction: &WriteTransaction, hold: &Hold) -> Result<(), StoreError> {
@@ -341,12 +228,6 @@ fn move_hold(transaction: &WriteTransaction, hold: &Hold) -> Result<(), StoreErr
     Keeping::open(transaction)?.keep(item, Timestamp::from_millis(hold.until_ms))
 }
 
-/// The operations of a group, as bytes.
-pub(super) fn encode(ops: Vec<Kind>) -> Vec<u8> {
-    let ops = ops.into_iter().map(|kind| Op { kind: Some(kind) }).collect();
-    Ops { ops }.encode_to_vec()
-}
-
 /// Reads the operations of a group.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Kind>, StoreError> {
     let unread = |what: &str| StoreError::Corrupt(format!("a group in the log: {what}"));
@@ -354,44 +235,32 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Kind>, StoreError> {
     ops.into_iter().map(|op| op.kind.ok_or_else(|| unread("an unknown operation"))).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Ops {
+    pub(super) fn push(&mut self, kind: Kind) {
+        self.ops.push(Op { kind: Some(kind) });
+    }
 
-    #[test]
-    fn a_batch_of_an_older_log_adds_what_one_of_today_does() {
-        let field = |field: &str, by| FieldBy { field: field.to_owned(), by };
-        let bucket = |start_ms| BucketOf { series: "m".to_owned(), start_ms, until_ms: 9 };
-        let today = Count {
-            adds: vec![AddToAll {
-                buckets: vec![bucket(0), bucket(60)],
-                fields: vec![field("ok", 2), field("bad", 1), field("ok", 3)],
-            }],
-            ..Count::default()
-        };
-        let single = |start_ms, field: &str, by| AddTo {
-            series: "m".to_owned(),
-            start_ms,
-            field: field.to_owned(),
-            by,
-            until_ms: 9,
-        };
-        let of_each = |start_ms| {
-            [single(start_ms, "ok", 2), single(start_ms, "bad", 1), single(start_ms, "ok", 3)]
-        };
-        let older =
-            Count { single: [0, 60].into_iter().flat_map(of_each).collect(), ..Count::default() };
-        let come_to = |count: &Count| -> Vec<_> {
-            let adds = Adds::of(count);
-            let touched = adds.touched.iter();
-            let fields = |touched| {
-                let fields = adds.fields(touched);
-                fields.iter().map(|(field, by)| ((*field).to_owned(), *by)).collect::<Vec<_>>()
-            };
-            touched.map(|(place, it)| (place.1, it.until_ms, fields(it))).collect()
-        };
-        let sum = vec![("bad".to_owned(), 1), ("ok".to_owned(), 5)];
-        assert_eq!(come_to(&today), [(0, 9, sum.clone()), (60, 9, sum)]);
-        assert_eq!(come_to(&older), come_to(&today));
+    pub(super) const fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// The batches in it.
+    pub(super) fn counts(&self) -> impl DoubleEndedIterator<Item = &Count> {
+        self.ops.iter().filter_map(|op| match &op.kind {
+            Some(Kind::Count(count)) => Some(count),
+            Some(Kind::Append(_) | Kind::Answer(_) | Kind::Hold(_) | Kind::Fence(_))
+            | Some(Kind::Purge(_))
+            | None => None,
+        })
+    }
+
+    /// The batches in it, to keep.
+    pub(super) fn into_counts(self) -> impl Iterator<Item = Count> {
+        self.ops.into_iter().filter_map(|op| match op.kind {
+            Some(Kind::Count(count)) => Some(count),
+            Some(Kind::Append(_) | Kind::Answer(_) | Kind::Hold(_) | Kind::Fence(_))
+            | Some(Kind::Purge(_))
+            | None => None,
+        })
     }
 }

@@ -21,7 +21,7 @@ impl Quotas for EmbeddedStore {
         let (day, limit, upload) = (Day::of(quota), quota.limit, upload.clone());
         self.writer
             .write(move |group| {
-                let transaction = group.transaction();
+                let transaction = group.transaction()?;
                 let used = day.used(transaction)?;
                 if day.holds(transaction, &upload)? {
                     return Ok(Taken { granted: true, used });
@@ -39,7 +39,7 @@ impl Quotas for EmbeddedStore {
         let (day, upload) = (Day::of(quota), upload.clone());
         self.writer
             .write(move |group| {
-                let transaction = group.transaction();
+                let transaction = group.transaction()?;
                 let used = day.used(transaction)?;
                 if !day.holds(transaction, &upload)? {
                     return Ok(Taken { granted: false, used });

@@ -22,7 +22,7 @@ use super::tables::{BATCHES, BUCKETS, FENCES, GAUGES, HOLDERS, RECORDS, REQUESTS
 #[async_trait]
 impl Transfer for EmbeddedStore {
     async fn dump(&self, items: mpsc::Sender<Item>) -> Result<(), StoreError> {
-        self.read(move |transaction| {
+        self.read_settled(move |transaction| {
             let send = |item| {
                 let gone = |_unsent| StoreError::Unavailable("nobody takes the items".to_owned());
                 items.blocking_send(item).map_err(gone)
@@ -229,7 +229,7 @@ fn of_scope(scope: &Scope) -> ops::Count {
 }
 
 fn used(group: &Group<'_>, pipeline: &str, workspace_day: &str) -> Result<u32, StoreError> {
-    let used = group.transaction().open_table(USED).map_err(failed)?;
+    let used = group.transaction()?.open_table(USED).map_err(failed)?;
     let used = used.get((pipeline, workspace_day)).map_err(failed)?;
     Ok(used.map_or(0, |used| used.value()))
 }

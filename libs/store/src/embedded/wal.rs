@@ -30,6 +30,8 @@ const FRAMES_AT: usize = 2 * BLOCK;
 /// The size of the file: a group that does not fit goes to the database itself.
 const SIZE: usize = 8 * 1024 * 1024;
 
+const PAGE: usize = 4 * 1024;
+
 /// Says the number of a group: the first is 1.
 pub(super) type Number = u64;
 
@@ -60,8 +62,12 @@ impl Wal {
                 // It had its whole size before anything was written to it.
                 return Err(io::Error::new(ErrorKind::InvalidData, "the log was cut short"));
             }
-            // Written, not only allocated: overwriting then changes nothing but the contents.
-            file.write_all_at(&vec![0; SIZE], 0)?;
+            // Written, not only allocated: overwriting then changes nothing but the contents. Page
+            // by page: what is written in one piece the kernel may keep in one piece, and goes
+            // through all of it for every write into it.
+            for at in (0..SIZE).step_by(PAGE) {
+                file.write_all_at(&[0; PAGE], at as u64)?;
+            }
             file.sync_all()?;
         }
         Ok(Self { file, at: FRAMES_AT, floor: 0 })

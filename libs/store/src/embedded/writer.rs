@@ -3,7 +3,9 @@
 //! A caller who finds the writer idle commits by itself: no other thread has to wake. Where more
 //! is queued than that, a thread of its own takes over, and gathers as many as came last time.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use crate::open::Clock;
 
 use super::committer::Committer;
 use super::group::{Group, Memory};
+use super::ops::Ops;
+use super::tables::failed;
 
 const QUEUE_MAX: usize = 1024; // Callers beyond it wait in line.
 const GROUP_MAX: usize = 256; // Bounds a transaction, and how long the first in it waits.
@@ -42,6 +46,8 @@ struct Shared {
     queue: Mutex<Queue>,
     news: Condvar,
     engine: Mutex<Engine>,
+    /// Whether something that was answered is not in the tables yet.
+    put_off: AtomicBool,
 }
 
 #[derive(Default)]
@@ -67,6 +73,7 @@ impl Writer {
             queue: Mutex::default(),
             news: Condvar::new(),
             engine: Mutex::new(engine),
+            put_off: AtomicBool::new(false),
         });
         let writing = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -84,6 +91,14 @@ impl Writer {
         work: impl FnOnce(&mut Group<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.write_then(work, |_value| ()).await
+    }
+
+    /// Has everything that was answered carried out in the tables, for those who read them.
+    pub(super) async fn settle(&self) -> Result<(), StoreError> {
+        if !self.shared.put_off.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.write(|group| group.transaction().map(drop)).await
     }
 
     /// As [`Self::write`], and runs `committed` even where the caller has stopped waiting.
@@ -120,7 +135,7 @@ impl Drop for Writer {
         if let Some(thread) = self.thread.take() {
             thread.join().ok(); // so that the file is closed when this returns.
         }
-        lock(&self.shared.engine).committer.close();
+        lock(&self.shared.engine).close();
     }
 }
 
@@ -191,6 +206,7 @@ impl Shared {
         self.room.add_permits(group.len());
         let mut answers = Vec::with_capacity(group.len());
         let outcome = engine.commit(group, &mut answers);
+        self.put_off.store(!engine.memory.put_off.is_empty(), Ordering::Release);
         if let Err(error) = &outcome {
             tracing::error!(%error, "a group of writes did not reach the disk");
         }
@@ -203,18 +219,43 @@ impl Shared {
 impl Engine {
     /// Commits all of `group` or, where the database fails any of it, nothing.
     fn commit(&mut self, group: Vec<Job>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
-        let transaction = self.committer.begin()?;
-        let mut working = Group::new(&transaction, &mut self.memory, (self.clock)());
+        let transaction = OnceCell::new();
+        let now = (self.clock)();
+        let mut working = Group::new(&transaction, &self.committer, &mut self.memory, now);
         for job in group {
             let answer = job(&mut working).ok_or_else(|| {
                 StoreError::Unavailable("another write in the same group failed".to_owned())
             })?;
             answers.push(answer);
         }
-        let mut finished = working.finish()?;
-        self.committer.commit(transaction, std::mem::take(&mut finished.ops))?;
+        let finished = working.finish()?;
+        let logged = self.committer.log(&finished.ops)?;
+        let transaction = match transaction.into_inner() {
+            Some(begun) => begun,
+            None if logged => {
+                self.memory.put_off(finished);
+                return Ok(());
+            }
+            None => self.memory.begin(&self.committer, &finished.ops)?,
+        };
+        if finished.ops.is_empty() && self.memory.put_off.is_empty() {
+            return transaction.abort().map_err(failed);
+        }
+        self.committer.commit(transaction, logged)?;
         self.memory.committed(finished);
         Ok(())
+    }
+
+    /// Leaves nothing in the log, so that the next one to open has nothing to do. Best effort: what
+    /// is not done here is done then.
+    fn close(&mut self) {
+        if self.committer.is_done() {
+            return;
+        }
+        let checkpoint = self.memory.begin(&self.committer, &Ops::default());
+        if let Err(error) = checkpoint.and_then(|last| self.committer.close(last)) {
+            tracing::warn!(%error, "the log was not emptied when the store was closed");
+        }
     }
 }
 

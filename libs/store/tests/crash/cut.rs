@@ -47,6 +47,26 @@ async fn the_very_first_write_cut_short_leaves_an_empty_store() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_that_the_database_was_spared_survive_a_kill_and_count_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await.unwrap();
+    let batches = || (2..).step_by(3).take(150); // More than are put off at a time.
+    for nth in batches() {
+        step(&store, nth).await;
+    }
+    let killed = Image::of(dir.path());
+    let known = contents(&store).await.unwrap();
+    assert_eq!(known.counts.values().sum::<u64>(), batches().sum::<u64>());
+    let dir = killed.put();
+    let store = open(dir.path()).await.unwrap();
+    assert_eq!(contents(&store).await.unwrap(), known);
+    for nth in batches() {
+        step(&store, nth).await;
+    }
+    assert_eq!(contents(&store).await.unwrap(), known, "sent again, they are known");
+}
+
 /// Blocks reach the disk in any order, and some not at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_of_which_any_part_is_on_disk_loses_nothing() {
