@@ -57,7 +57,7 @@ async fn furnished() -> TempDir {
     let batch =
         Batch { id: BatchId::new("b1").expect("a test of ours"), contents: Hash::of(b"contents") };
     let scope = Scope::new("ingestion_v2").expect("a test of ours");
-    store.counters.add(&scope, &batch, HOUR, &[add]).await.expect("a test of ours");
+    store.counters.add(&scope, &batch, HOUR, vec![add]).await.expect("a test of ours");
     dir
 }
 

@@ -184,7 +184,7 @@ pub trait Counters: Send + Sync + Debug {
         scope: &Scope,
         batch: &Batch,
         remember: Duration,
-        changes: &[Change],
+        changes: Vec<Change>,
     ) -> Result<Added, StoreError>;
 
     /// Sums every field over a window.

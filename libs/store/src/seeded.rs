@@ -156,7 +156,7 @@ impl Counters for ForgetfulCounters {
         scope: &Scope,
         batch: &Batch,
         remember: Duration,
-        changes: &[Change],
+        changes: Vec<Change>,
     ) -> Result<Added, StoreError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let renamed = format!("{}.{}", batch.id.as_str(), NEXT.fetch_add(1, Ordering::Relaxed));

@@ -105,7 +105,7 @@ impl App {
         let gauge = NEWEST_OUTCOME.to_owned();
         changes.push(Change::Set { gauge, value: newest.as_millis(), at: newest });
         let batch = Batch { id, contents };
-        let added = self.counters.add(&scope, &batch, REMEMBERED, &changes).await;
+        let added = self.counters.add(&scope, &batch, REMEMBERED, changes).await;
         counted(added, report.batch_id)
     }
 }

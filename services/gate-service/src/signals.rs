@@ -81,7 +81,7 @@ impl App {
         changes.push(heard(now));
         let id = checked(DOMAIN, "batch_id", signals_batch(&request.batch_id))?;
         let batch = Batch { id, contents: digest(request) };
-        let added = self.counters.add(&scope, &batch, REMEMBERED, &changes).await;
+        let added = self.counters.add(&scope, &batch, REMEMBERED, changes).await;
         counted(added, &request.batch_id)
     }
 

@@ -166,8 +166,8 @@ impl App {
         let scope = scope(watched.plan().pipeline.as_str())?;
         // The newest stays: after a clock was set back this one has to be newer all the same.
         let behind = evaluated.map_or(now, |one| one.at.plus(Duration::from_millis(1)));
-        let change = [Change::Set { gauge, value, at: now.max(behind) }];
-        let added = self.counters.add(&scope, &batch, EVALUATED_KEPT, &change).await;
+        let change = vec![Change::Set { gauge, value, at: now.max(behind) }];
+        let added = self.counters.add(&scope, &batch, EVALUATED_KEPT, change).await;
         added.map_err(|error| store_failed(DOMAIN, &error))?;
         self.meters.evaluated(&watched.rollout, samples(watched, &evidence, &seen, now));
         ga::judge_day(self, watched, now).await

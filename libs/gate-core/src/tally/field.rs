@@ -1,5 +1,6 @@
 //! Counters by name.
 
+use itoa::Buffer;
 use plan::Metric;
 
 use crate::latency::latency_bucket;
@@ -98,7 +99,7 @@ impl Field {
     #[must_use]
     pub fn name(self) -> String {
         match self {
-            Self::Latency(bucket) => format!("latency.{bucket}"),
+            Self::Latency(bucket) => ["latency.", Buffer::new().format(bucket)].concat(),
             Self::Slow(limit_ms) => format!("slow.{limit_ms}"),
             Self::Reading(metric, bucket) => format!("reading.{}.{bucket}", metric.name()),
             Self::Count(..) | Self::Probe { .. } | Self::Happened(_) | Self::Looked(_) => COUNTS

@@ -56,12 +56,12 @@ pub(crate) async fn a_thousand_outcomes_in_one_round_trip() {
         contents: Hash::of(id.as_bytes()),
     };
     let hour = std::time::Duration::from_secs(3_600);
-    store.counters.add(&scope, &batch("warm"), hour, &changes).await.expect("it is counted");
+    store.counters.add(&scope, &batch("warm"), hour, changes.clone()).await.expect("it is counted");
     let before = reads(&mut redis).await;
     let mut ours = Samples::default();
     for round in 0..100 {
         let batch = batch(&format!("b{round}"));
-        let counting = store.counters.add(&scope, &batch, hour, &changes);
+        let counting = store.counters.add(&scope, &batch, hour, changes.clone());
         ours.time(counting).await.expect("it is counted");
     }
     // The second question is one read itself.

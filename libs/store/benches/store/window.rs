@@ -63,5 +63,5 @@ async fn count(store: &Store, scope: &Scope, nth: u64) {
     }
     let id = BatchId::new(&format!("b{nth}")).expect("a batch id");
     let batch = Batch { id, contents: Hash::of(&nth.to_le_bytes()) };
-    store.counters.add(scope, &batch, WEEK, &changes).await.expect("it is counted");
+    store.counters.add(scope, &batch, WEEK, changes).await.expect("it is counted");
 }

@@ -22,7 +22,7 @@ impl Counters for EmbeddedStore {
         scope: &Scope,
         batch: &Batch,
         remember: Duration,
-        changes: &[Change],
+        changes: Vec<Change>,
     ) -> Result<Added, StoreError> {
         let (mut count, contents) = (as_op(scope, batch, remember, changes), batch.contents);
         let work = move |group: &mut Group<'_>| {
@@ -82,7 +82,7 @@ impl Counters for EmbeddedStore {
 }
 
 /// The operation, as if it were carried out at the beginning of time: see [`Count::begin`].
-fn as_op(scope: &Scope, batch: &Batch, remember: Duration, changes: &[Change]) -> Count {
+fn as_op(scope: &Scope, batch: &Batch, remember: Duration, changes: Vec<Change>) -> Count {
     let until_ms = |kept: Duration| Timestamp::EPOCH.plus(kept).as_millis();
     let mut op = Count {
         scope: scope.as_str().to_owned(),
@@ -94,17 +94,16 @@ fn as_op(scope: &Scope, batch: &Batch, remember: Duration, changes: &[Change]) -
     for change in changes {
         match change {
             Change::Add { buckets, fields } => {
-                let buckets = buckets.iter().map(|bucket| BucketOf {
-                    series: bucket.series.clone(),
+                let buckets = buckets.into_iter().map(|bucket| BucketOf {
+                    series: bucket.series,
                     start_ms: bucket.start.as_millis(),
                     until_ms: until_ms(bucket.keep),
                 });
-                let fields =
-                    fields.iter().map(|(field, by)| FieldBy { field: field.clone(), by: *by });
+                let fields = fields.into_iter().map(|(field, by)| FieldBy { field, by });
                 op.adds.push(AddToAll { buckets: buckets.collect(), fields: fields.collect() });
             }
             Change::Set { gauge, value, at } => {
-                op.sets.push(SetTo { gauge: gauge.clone(), at_ms: at.as_millis(), value: *value });
+                op.sets.push(SetTo { gauge, at_ms: at.as_millis(), value });
             }
         }
     }

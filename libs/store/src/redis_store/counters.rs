@@ -35,9 +35,9 @@ impl Counters for RedisStore {
         scope: &Scope,
         batch: &Batch,
         remember: Duration,
-        changes: &[Change],
+        changes: Vec<Change>,
     ) -> Result<Added, StoreError> {
-        let changes = Changes::of(scope, changes)?;
+        let changes = Changes::of(scope, &changes)?;
         let mut script = self.scripts.add.call();
         script.key(batch_key(scope, &batch.id));
         script.key(gauges_key(scope)).arg(ttl_ms(remember)).arg(&batch.contents.0);

@@ -62,16 +62,16 @@ fn totals<const N: usize>(totals: [(&str, u64); N]) -> BTreeMap<String, u64> {
 
 async fn a_batch_is_counted_once_also_after_opening_again(site: &Site) {
     let store = site.open().await;
-    let changes = [add(0, "ok", 3), add(0, "ok", 4), add(1, "bad", 1), set("backlog", 0, 9)];
+    let changes = vec![add(0, "ok", 3), add(0, "ok", 4), add(1, "bad", 1), set("backlog", 0, 9)];
     let counters = store.counters.clone();
-    let first = counters.add(&scope(), &batch("b1"), HOUR, &changes).await.unwrap();
+    let first = counters.add(&scope(), &batch("b1"), HOUR, changes.clone()).await.unwrap();
     assert_eq!(first, Added::Counted);
-    let second = counters.add(&scope(), &batch("b1"), HOUR, &changes).await.unwrap();
+    let second = counters.add(&scope(), &batch("b1"), HOUR, changes.clone()).await.unwrap();
     assert_eq!(second, Added::Duplicate);
     drop((store, counters));
 
     let counters = site.open().await.counters;
-    let third = counters.add(&scope(), &batch("b1"), HOUR, &changes).await.unwrap();
+    let third = counters.add(&scope(), &batch("b1"), HOUR, changes).await.unwrap();
     assert_eq!(third, Added::Duplicate);
     let sum = counters.sum(&scope(), &window(0, 10)).await.unwrap();
     assert_eq!(sum, totals([("ok", 7), ("bad", 1)]));
@@ -81,9 +81,9 @@ async fn a_batch_is_counted_once_also_after_opening_again(site: &Site) {
 async fn a_batch_id_with_other_contents_is_neither_counted_nor_a_duplicate(site: &Site) {
     let store = site.open().await;
     let counters = store.counters.clone();
-    counters.add(&scope(), &batch("b1"), HOUR, &[add(0, "ok", 3)]).await.unwrap();
+    counters.add(&scope(), &batch("b1"), HOUR, vec![add(0, "ok", 3)]).await.unwrap();
     let other = Batch { contents: Hash::of(b"other contents"), ..batch("b1") };
-    let reused = counters.add(&scope(), &other, HOUR, &[add(0, "ok", 5)]).await.unwrap();
+    let reused = counters.add(&scope(), &other, HOUR, vec![add(0, "ok", 5)]).await.unwrap();
     assert_eq!(reused, Added::Reused);
     assert_eq!(counters.sum(&scope(), &window(0, 1)).await.unwrap(), totals([("ok", 3)]));
 }
@@ -94,7 +94,7 @@ async fn a_batch_raced_by_itself_is_counted_once(site: &Site) {
     for _racer in 0..16 {
         let counters = counters.clone();
         racers.spawn(async move {
-            counters.add(&scope(), &batch("b1"), HOUR, &[add(0, "ok", 5)]).await.unwrap()
+            counters.add(&scope(), &batch("b1"), HOUR, vec![add(0, "ok", 5)]).await.unwrap()
         });
     }
     let answers = racers.join_all().await;
@@ -154,7 +154,7 @@ async fn deliver(
             })
             .collect();
         let id = batch(&format!("b{wanted}"));
-        counters.add(scope, &id, HOUR, &changes).await.unwrap();
+        counters.add(scope, &id, HOUR, changes).await.unwrap();
     }
     let sum = counters.sum(scope, &window(0, 4)).await.unwrap();
     (sum, counters.gauges(scope).await.unwrap())
@@ -163,10 +163,10 @@ async fn deliver(
 async fn a_sum_covers_its_window_only(site: &Site) {
     let counters = site.open().await.counters;
     let changes: Vec<Change> = (0..6).map(|minute| add(minute, "ok", 1 << minute)).collect();
-    counters.add(&scope(), &batch("b1"), HOUR, &changes).await.unwrap();
+    counters.add(&scope(), &batch("b1"), HOUR, changes).await.unwrap();
     let other = Bucket { series: "h".to_owned(), start: at_minute(2), keep: HOUR };
-    let other = [Change::add(other, "ok", 1000)];
-    counters.add(&scope(), &batch("b2"), HOUR, &other).await.unwrap();
+    let other = vec![Change::add(other, "ok", 1000)];
+    counters.add(&scope(), &batch("b2"), HOUR, other).await.unwrap();
     let sum = async |from, to| counters.sum(&scope(), &window(from, to)).await.unwrap();
     assert_eq!(sum(0, 6).await, totals([("ok", 63)]));
     assert_eq!(sum(2, 4).await, totals([("ok", 4 + 8)]));
@@ -192,7 +192,7 @@ async fn the_newest_reading_of_a_gauge_wins_and_at_equal_times_the_larger(site: 
         ("b4", set("lag", 1, 1)),
         ("b5", set("lag", 1, 2)),
     ] {
-        counters.add(&scope(), &batch(id), HOUR, &[change]).await.unwrap();
+        counters.add(&scope(), &batch(id), HOUR, vec![change]).await.unwrap();
     }
     let gauges = counters.gauges(&scope()).await.unwrap();
     assert_eq!(gauges["backlog"], Reading { value: -7, at: at_minute(5) });
@@ -203,22 +203,23 @@ async fn the_newest_reading_of_a_gauge_wins_and_at_equal_times_the_larger(site: 
 async fn scopes_are_apart(site: &Site) {
     let counters = site.open().await.counters;
     let (one, two) = (Scope::new("p").unwrap(), Scope::new("p2").unwrap());
-    let changes = [add(0, "ok", 1), set("backlog", 0, 1)];
-    assert_eq!(counters.add(&one, &batch("b"), HOUR, &changes).await.unwrap(), Added::Counted);
+    let changes = vec![add(0, "ok", 1), set("backlog", 0, 1)];
+    let counted = counters.add(&one, &batch("b"), HOUR, changes.clone()).await.unwrap();
+    assert_eq!(counted, Added::Counted);
     assert!(counters.sum(&two, &window(0, 1)).await.unwrap().is_empty());
     assert!(counters.gauges(&two).await.unwrap().is_empty());
-    assert_eq!(counters.add(&two, &batch("b"), HOUR, &changes).await.unwrap(), Added::Counted);
+    assert_eq!(counters.add(&two, &batch("b"), HOUR, changes).await.unwrap(), Added::Counted);
 }
 
 async fn what_is_over_is_dropped(site: &Site) {
     const SOON: Duration = Duration::from_millis(20);
     let counters = site.open().await.counters;
     let bucket = Bucket { series: "m".to_owned(), start: at_minute(0), keep: SOON };
-    let short = [Change::add(bucket, "ok", 1)];
-    counters.add(&scope(), &batch("b1"), SOON, &short).await.unwrap();
+    let short = vec![Change::add(bucket, "ok", 1)];
+    counters.add(&scope(), &batch("b1"), SOON, short).await.unwrap();
     site.advance(HOUR);
     eventually("the batch is forgotten", async || {
-        counters.add(&scope(), &batch("b1"), HOUR, &[]).await.unwrap() == Added::Counted
+        counters.add(&scope(), &batch("b1"), HOUR, Vec::new()).await.unwrap() == Added::Counted
     })
     .await;
     eventually("the bucket is dropped", async || {

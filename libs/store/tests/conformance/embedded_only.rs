@@ -100,7 +100,7 @@ async fn a_bucket_is_kept_from_its_last_change_and_not_its_first() {
     let write = async |id, changes: &[store::Change]| {
         let id = store::BatchId::new(id).unwrap();
         let batch = store::Batch { id, contents: store::Hash::of(b"contents") };
-        counters.add(&scope, &batch, HOUR, changes).await.unwrap();
+        counters.add(&scope, &batch, HOUR, changes.to_vec()).await.unwrap();
     };
     write("b1", &one).await;
     site.advance(HOUR * 2 / 3);

@@ -20,7 +20,7 @@ async fn everything_acknowledged_survives_sigkill_and_the_store_comes_back() {
         say(&replica, &index.to_string()).await.unwrap();
     }
     let batch = Batch { id: BatchId::new("b1").unwrap(), contents: Hash::of(b"contents") };
-    store.counters.add(&scope, &batch, HOUR, &[]).await.unwrap();
+    store.counters.add(&scope, &batch, HOUR, Vec::new()).await.unwrap();
     let before = store.journal.read(&stream(), 0, 100).await.unwrap();
 
     site.server().kill();
@@ -35,7 +35,7 @@ async fn everything_acknowledged_survives_sigkill_and_the_store_comes_back() {
         eventually("the store answers", async || store.journal.read(&stream(), 0, 100).await.ok())
             .await;
     assert_eq!(after, before);
-    let again = store.counters.add(&scope, &batch, HOUR, &[]).await.unwrap();
+    let again = store.counters.add(&scope, &batch, HOUR, Vec::new()).await.unwrap();
     assert_eq!(again, Added::Duplicate);
     say(&replica, "after").await.unwrap();
 }

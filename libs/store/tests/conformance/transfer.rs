@@ -32,10 +32,10 @@ async fn furnish(store: &Store) {
     let bucket = |series: &str| store::Bucket { series: series.to_owned(), start, keep: DAY };
     let add = |series, field: &str, by| store::Change::add(bucket(series), field, by);
     let gauge = store::Change::Set { gauge: "backlog".to_owned(), value: -3, at: start };
-    let changes = [add("m", "ok", 5), add("m", "bad", 1), add("phase:r:1", "ok", 9), gauge];
+    let changes = vec![add("m", "ok", 5), add("m", "bad", 1), add("phase:r:1", "ok", 9), gauge];
     let id = store::BatchId::new("b1").unwrap();
     let batch = store::Batch { id, contents: Hash::of(b"contents") };
-    store.counters.add(&scope, &batch, DAY, &changes).await.unwrap();
+    store.counters.add(&scope, &batch, DAY, changes).await.unwrap();
 
     let quota = store::Quota {
         pipeline: "ingestion_v2".to_owned(),

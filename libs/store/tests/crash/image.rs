@@ -105,12 +105,12 @@ pub(crate) async fn try_step(store: &Store, nth: u64) -> Result<(), StoreError> 
     if nth % 3 == 2 {
         let bucket = Bucket { series: "m".to_owned(), start: at(), keep: DAY };
         let id = BatchId::new(&format!("batch-{nth}")).unwrap();
-        let changes = [
+        let changes = vec![
             Change::add(bucket, format!("field-{}", nth % 7), nth),
             Change::Set { gauge: "backlog".to_owned(), value: 5, at: at().plus(MINUTE) },
         ];
         let batch = Batch { id, contents: Hash::of(b"contents") };
-        return store.counters.add(&scope(), &batch, DAY, &changes).await.map(drop);
+        return store.counters.add(&scope(), &batch, DAY, changes).await.map(drop);
     }
     let head = store.journal.head(&stream()).await?;
     match store.journal.append(&stream(), &event(head, nth)).await {

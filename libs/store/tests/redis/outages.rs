@@ -147,9 +147,9 @@ async fn a_server_out_of_memory_takes_events_and_refuses_whole_what_can_wait() {
     let id = store::BatchId::new("b").unwrap();
     let batch = store::Batch { id, contents: store::Hash::of(b"") };
     let scope = store::Scope::new("p").unwrap();
-    let counted = store.counters.add(&scope, &batch, PATIENCE, &[]).await;
+    let counted = store.counters.add(&scope, &batch, PATIENCE, Vec::new()).await;
     assert!(counted.unwrap_err().to_string().contains("OOM"));
     assert_eq!(store.journal.head(&stream()).await.unwrap().version, kept.version);
     server.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    store.counters.add(&scope, &batch, PATIENCE, &[]).await.unwrap();
+    store.counters.add(&scope, &batch, PATIENCE, Vec::new()).await.unwrap();
 }

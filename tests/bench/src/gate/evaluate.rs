@@ -111,7 +111,7 @@ async fn seed(directory: &tempfile::TempDir, uploads: u64) -> Result<(), Error> 
             changes.push(Change::Set { gauge, value, at: now });
         }
         let batch = Batch { id: BatchId::new(&format!("seed-{hour}"))?, contents: Hash::default() };
-        store.counters.add(&scope, &batch, keep, &changes).await?;
+        store.counters.add(&scope, &batch, keep, changes).await?;
     }
     Ok(())
 }
