@@ -3,6 +3,7 @@
 mod answer;
 mod asking;
 mod context;
+mod evaluator;
 mod held;
 mod reading;
 mod ruleset_file;
@@ -27,6 +28,7 @@ use stream::Listener;
 
 pub use answer::{Details, Evaluation, EvaluationError, Source};
 pub use context::Context;
+pub use evaluator::Evaluator;
 
 /// Heartbeats that may be missed.
 const HEARTBEATS_MISSED: u32 = 3;
@@ -104,7 +106,7 @@ impl FlagWatch {
         let held = Held::new(stream::remember(state_file.as_deref()).map(Arc::new));
         let silence = heartbeat.saturating_mul(HEARTBEATS_MISSED);
         let watch = Arc::new(Self {
-            reading: Reading::new(Known::of(&held), kills, silence, now),
+            reading: Reading::new(Known::of(&held, silence), kills, now),
             line: way.connect(),
             call_timeout,
             heard: watch::Sender::new(false),
@@ -112,6 +114,12 @@ impl FlagWatch {
         let listener = Listener::new(Arc::clone(&watch), way, silence, held);
         tokio::spawn(listener.run(state_file));
         Ok(watch)
+    }
+
+    /// For a thread that asks for one flag again and again, and waits for nobody.
+    #[must_use]
+    pub fn evaluator(self: &Arc<Self>, flag: &str) -> Evaluator {
+        Evaluator::of(Arc::clone(self), flag)
     }
 
     /// Evaluates a flag: what the service would answer at the revision held.
@@ -181,13 +189,12 @@ impl FlagWatch {
         context: &Context,
     ) -> Details<T> {
         let found = self.answer(flag, context, |seen| seen.details(kind, &default)).await;
-        found.unwrap_or_else(|error| Details {
-            value: default,
-            reason: "ERROR",
-            error: Some(error),
-            revision: 0,
-            stale: self.is_stale(),
-        })
+        found.unwrap_or_else(|error| self.failed(default, error))
+    }
+
+    fn failed<T>(&self, default: T, error: EvaluationError) -> Details<T> {
+        let stale = self.is_stale();
+        Details { value: default, reason: "ERROR", error: Some(error), revision: 0, stale }
     }
 
     async fn answer<T>(

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use vocab::Invalid;
 
 use crate::Way;
-use crate::clock::elapsed;
+use crate::clock::at_latest_ns;
 use held::Held;
 use reading::Reading;
 use stream::Listener;
@@ -99,12 +99,13 @@ impl KillWatch {
     /// engaged and the permission is good; takes no lock and allocates nothing in any case.
     #[must_use]
     pub fn is_killed(&self, target: Target<'_>) -> bool {
-        self.reading.is_killed(target, elapsed())
+        self.reading.is_killed(target, at_latest_ns())
     }
 
     /// As [`is_killed`](Self::is_killed), for who has looked at the clock already.
-    pub(crate) fn is_killed_at(&self, target: Target<'_>, now: Duration) -> bool {
-        self.reading.is_killed(target, now)
+    #[inline]
+    pub(crate) fn is_killed_at(&self, target: Target<'_>, now_ns: u64) -> bool {
+        self.reading.is_killed(target, now_ns)
     }
 
     /// Whether the target is stopped, and the epoch of the state that says so.

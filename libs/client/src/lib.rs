@@ -33,6 +33,17 @@
 //! # }
 //! ```
 //!
+//! A thread that evaluates many workspaces asks an [`Evaluator`] of its own, which is several times
+//! as fast and waits for nobody:
+//!
+//! ```no_run
+//! # fn example(flags: std::sync::Arc<client::FlagWatch>, contexts: Vec<client::Context>) {
+//! let mut evaluator = flags.evaluator("ingestion_v2_enabled");
+//! let on = contexts.iter().filter(|context| evaluator.boolean_value(false, context)).count();
+//! println!("{on} of {} are on", contexts.len());
+//! # }
+//! ```
+//!
 //! While the service is away it goes on from what it knew last, a new process from what was kept in
 //! the file, and each answer says that it is stale. The kill switch is asked here as well: once its
 //! permission is over everything counts as killed, however fresh the flags are.
@@ -84,7 +95,7 @@ pub use clock::{Now, demo_clock, system_clock};
 pub use credentials::{Credentials, Files as CredentialFiles, Unusable};
 pub use flag_core::{Attribute, Attributes, Reason, Value};
 pub use flagwatch::{
-    Context, Details, Evaluation, EvaluationError, FlagOptions, FlagWatch, Source,
+    Context, Details, Evaluation, EvaluationError, Evaluator, FlagOptions, FlagWatch, Source,
 };
 pub use killswitch_core::Policy;
 pub use killwatch::{Breaker, KillWatch, Remembered, WatchOptions};

@@ -4,7 +4,7 @@ use plan::{Exclusion, ExclusionTest};
 use vocab::Timestamp;
 
 use crate::audience::{Audience, Serve};
-use crate::bucket::bucket;
+use crate::bucket::{Salt, bucket};
 use crate::context::{Fact, Facts};
 use crate::flag::{Definition, Flag};
 use crate::flagd::Unanswered;
@@ -101,13 +101,56 @@ pub fn evaluate<'f, F: Facts + ?Sized>(
     flag: &'f Flag,
     question: &Question<'_, F>,
 ) -> Result<Evaluation<'f>, Unanswered> {
+    with_buckets(flag, question, |key| bucket(flag.key.as_str(), key))
+}
+
+/// A flag, made ready for many questions.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    flag: Flag,
+    salt: Salt,
+}
+
+impl Prepared {
+    /// Makes it ready.
+    #[must_use]
+    pub fn new(flag: Flag) -> Self {
+        let salt = Salt::of(flag.key.as_str());
+        Self { flag, salt }
+    }
+
+    /// The flag.
+    #[must_use]
+    pub const fn flag(&self) -> &Flag {
+        &self.flag
+    }
+
+    /// See [`evaluate`].
+    ///
+    /// # Errors
+    /// An imported definition may have no answer: see [`Unanswered`].
+    #[inline]
+    pub fn evaluate<F: Facts + ?Sized>(
+        &self,
+        question: &Question<'_, F>,
+    ) -> Result<Evaluation<'_>, Unanswered> {
+        with_buckets(&self.flag, question, |key| self.salt.bucket(key))
+    }
+}
+
+#[inline]
+fn with_buckets<'f, F: Facts + ?Sized>(
+    flag: &'f Flag,
+    question: &Question<'_, F>,
+    bucket: impl Fn(&str) -> u16,
+) -> Result<Evaluation<'f>, Unanswered> {
     match &flag.definition {
         Definition::Audience(audience) => {
             let default = audience.variants.default_index();
             if question.killed {
                 return Ok(answer(audience, Reason::Killed, default));
             }
-            let found = by_audience(flag.key.as_str(), audience, question);
+            let found = by_audience(bucket, audience, question);
             // A pause holds back whoever would get anything else.
             let served = found.variant.map(|variant| &variant.name);
             let held = flag.paused && served != Some(&audience.variants.at(default).name);
@@ -120,8 +163,9 @@ pub fn evaluate<'f, F: Facts + ?Sized>(
     }
 }
 
+#[inline]
 fn by_audience<'f, F: Facts + ?Sized>(
-    flag: &str,
+    bucket: impl Fn(&str) -> u16,
     audience: &'f Audience,
     question: &Question<'_, F>,
 ) -> Evaluation<'f> {
@@ -147,30 +191,36 @@ fn by_audience<'f, F: Facts + ?Sized>(
             return match (&rule.serve, question.key) {
                 (Serve::Variant(variant), _) => answer(audience, Reason::Targeted, *variant),
                 (Serve::Split(split), Some(key)) => {
-                    let variant = split.pick(bucket(flag, key)).unwrap_or(default);
+                    let variant = split.pick(bucket(key)).unwrap_or(default);
                     answer(audience, Reason::Targeted, variant)
                 }
                 (Serve::Split(_), None) => answer(audience, Reason::Default, default),
             };
         }
     }
-    by_share(flag, audience, question.key)
+    by_share(bucket, audience, question.key)
 }
 
-fn by_share<'f>(flag: &str, audience: &'f Audience, key: Option<&str>) -> Evaluation<'f> {
+#[inline]
+fn by_share<'f>(
+    bucket: impl Fn(&str) -> u16,
+    audience: &'f Audience,
+    key: Option<&str>,
+) -> Evaluation<'f> {
     let default = audience.variants.default_index();
     let Some(key) = key else { return answer(audience, Reason::Default, default) };
     if !audience.split.is_empty() {
-        let variant = audience.split.pick(bucket(flag, key)).unwrap_or(default);
+        let variant = audience.split.pick(bucket(key)).unwrap_or(default);
         return answer(audience, Reason::Percentage, variant);
     }
     let Some(on) = audience.variants.on_index() else {
         return answer(audience, Reason::Default, default);
     };
-    let selected = bucket(flag, key) < audience.percentage.get();
+    let selected = bucket(key) < audience.percentage.get();
     answer(audience, Reason::Percentage, if selected { on } else { default })
 }
 
+#[inline]
 fn answer(audience: &Audience, reason: Reason, index: VariantIndex) -> Evaluation<'_> {
     let variant = audience.variants.at(index);
     let enabled = match variant.value {

@@ -25,12 +25,12 @@ mod version;
 
 pub use admission::{Admission, Limit, LimitHit, decide_admission};
 pub use audience::{Audience, Rule, Serve, Share, Split};
-pub use bucket::bucket;
+pub use bucket::{Salt, bucket};
 pub use change::{ChangeRefusal, check_delete, check_new, check_step, check_update, raises};
 pub use condition::{AttributeTest, Comparison, Condition, KEY_ATTRIBUTE, Test, check_attribute};
 pub use context::{Attribute, Attributes, Fact, Facts, number_as_json};
 pub use d7::{export as export_d7, import as import_d7};
-pub use evaluate::{Evaluation, Question, Reason, evaluate};
+pub use evaluate::{Evaluation, Prepared, Question, Reason, evaluate};
 pub use flag::{About, Definition, Flag, Limits};
 pub use patterns::Patterns;
 pub use problem::{Problem, join};

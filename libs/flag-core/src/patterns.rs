@@ -1,8 +1,9 @@
 //! Lists of globs over workspace ids, found in a time that does not grow with the list.
 
-use std::collections::HashSet;
+use std::hash::{BuildHasher as _, Hasher as _};
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use vocab::{Parts, Pattern};
 
 use crate::limits::{GLOBS_MAX, LISTED_MAX};
@@ -21,10 +22,56 @@ pub struct Patterns {
 }
 
 /// Texts of equal length together.
-type ByLength = Vec<(usize, Texts)>;
+type ByLength = Vec<OfLength>;
 
-/// Whoever asks cannot choose what is in it, so that a fast hash is safe.
-type Texts = HashSet<Box<str>, RandomState>;
+/// Texts of one length: to compare with a single one is faster than to look for it.
+#[derive(Debug, Clone)]
+enum OfLength {
+    One(Box<str>),
+    Several(usize, Texts),
+}
+
+/// Texts, found by a hash of their bytes. Whoever asks cannot choose what is in it, so that a fast
+/// one is safe.
+#[derive(Debug, Clone, Default)]
+struct Texts {
+    found: HashTable<Box<str>>,
+    hashing: RandomState,
+}
+
+impl Texts {
+    #[inline]
+    fn hash(hashing: &RandomState, text: &str) -> u64 {
+        let mut hasher = hashing.build_hasher();
+        hasher.write(text.as_bytes());
+        hasher.finish()
+    }
+
+    #[inline]
+    fn contains(&self, text: &str) -> bool {
+        if self.found.is_empty() {
+            return false;
+        }
+        let hash = Self::hash(&self.hashing, text);
+        self.found.find(hash, |one| same(one.as_bytes(), text.as_bytes())).is_some()
+    }
+
+    fn insert(&mut self, text: Box<str>) {
+        let Self { found, hashing } = self;
+        let hash = Self::hash(hashing, &text);
+        let entry = found.entry(hash, |one| *one == text, |one| Self::hash(hashing, one));
+        entry.or_insert(text.clone());
+    }
+}
+
+/// Whether two are equal. Most ids are short: to call somebody takes longer than to compare them.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let ((ones, ones_left), (others, others_left)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    one.len() == other.len()
+        && ones.iter().zip(others).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
+        && ones_left.iter().zip(others_left).all(|(a, b)| a == b)
+}
 
 impl PartialEq for Patterns {
     fn eq(&self, other: &Self) -> bool {
@@ -57,6 +104,7 @@ impl Patterns {
     }
 
     /// Whether any pattern matches.
+    #[inline]
     #[must_use]
     pub fn matches(&self, id: &str) -> bool {
         if self.listed.is_empty() {
@@ -64,14 +112,8 @@ impl Patterns {
         }
         self.any
             || self.exact.contains(id)
-            || self
-                .prefixes
-                .iter()
-                .any(|(length, texts)| id.get(..*length).is_some_and(|start| texts.contains(start)))
-            || self.suffixes.iter().any(|(length, texts)| {
-                let start = id.len().checked_sub(*length).and_then(|at| id.get(at..));
-                start.is_some_and(|end| texts.contains(end))
-            })
+            || self.prefixes.iter().any(|texts| texts.begin(id))
+            || self.suffixes.iter().any(|texts| texts.end(id))
             || self.others.iter().any(|glob| glob.matches(id))
     }
 
@@ -88,12 +130,49 @@ impl Patterns {
     }
 }
 
-fn insert(texts: &mut ByLength, text: &str) {
-    match texts.iter_mut().find(|(length, _)| *length == text.len()) {
-        Some((_, same)) => {
-            same.insert(text.into());
+impl OfLength {
+    const fn length(&self) -> usize {
+        match self {
+            Self::One(text) => text.len(),
+            Self::Several(length, _) => *length,
         }
-        None => texts.push((text.len(), Texts::from_iter([text.into()]))),
+    }
+
+    #[inline]
+    fn begin(&self, id: &str) -> bool {
+        match self {
+            // Most differ in their first byte.
+            Self::One(text) => {
+                id.as_bytes().first() == text.as_bytes().first() && id.starts_with(&**text)
+            }
+            Self::Several(length, texts) => {
+                id.get(..*length).is_some_and(|start| texts.contains(start))
+            }
+        }
+    }
+
+    fn end(&self, id: &str) -> bool {
+        match self {
+            Self::One(text) => id.ends_with(&**text),
+            Self::Several(length, texts) => {
+                let start = id.len().checked_sub(*length).and_then(|at| id.get(at..));
+                start.is_some_and(|end| texts.contains(end))
+            }
+        }
+    }
+}
+
+fn insert(texts: &mut ByLength, text: &str) {
+    match texts.iter_mut().find(|same| same.length() == text.len()) {
+        Some(OfLength::Several(_, same)) => same.insert(text.into()),
+        Some(one) => {
+            let first = std::mem::replace(one, OfLength::Several(text.len(), Texts::default()));
+            if let (OfLength::One(first), OfLength::Several(_, same)) = (first, one) {
+                same.insert(first);
+                same.insert(text.into());
+            }
+        }
+        None => texts.push(OfLength::One(text.into())),
     }
 }
 

@@ -52,8 +52,8 @@ pub struct Details<T> {
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluationError {
-    /// No flags are held, and the service cannot be asked.
-    #[error("there are no flags yet, and the service cannot be asked: {0}")]
+    /// No flags are held, and the service has not answered or was not asked.
+    #[error("there are no flags yet, and no answer of the service: {0}")]
     NotReady(String),
     /// There is no such flag.
     #[error("there is no flag `{0}`")]
@@ -115,21 +115,26 @@ impl Seen<'_> {
     }
 
     /// Reads the value as a type; the default where there is no variant.
-    pub(super) fn details<T>(
+    #[inline]
+    pub(super) fn value<T: Clone>(
         &self,
         kind: &Kind<T>,
         default: &T,
-    ) -> Result<Details<T>, EvaluationError>
-    where
-        T: Clone,
-    {
-        let value = match self.variant {
-            None => default.clone(),
-            Some((_, value)) => (kind.read)(value).ok_or_else(|| {
-                let found = value.kind().to_string();
-                EvaluationError::TypeMismatch { asked: kind.name, found }
-            })?,
-        };
+    ) -> Result<T, EvaluationError> {
+        let Some((_, value)) = self.variant else { return Ok(default.clone()) };
+        (kind.read)(value).ok_or_else(|| {
+            let found = value.kind().to_string();
+            EvaluationError::TypeMismatch { asked: kind.name, found }
+        })
+    }
+
+    /// As [`Seen::value`], and why it is that.
+    pub(super) fn details<T: Clone>(
+        &self,
+        kind: &Kind<T>,
+        default: &T,
+    ) -> Result<Details<T>, EvaluationError> {
+        let value = self.value(kind, default)?;
         let (reason, revision, stale) = (self.reason.name(), self.revision, self.stale);
         Ok(Details { value, reason, error: None, revision, stale })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use contracts::flag as pb;
 use contracts::flag::watch_ruleset_response::Update;
-use flag_core::Flag;
+use flag_core::Prepared;
 use flag_core::limits::{FLAGS_MAX, RULESET_BYTES_MAX};
 use foldhash::fast::RandomState;
 use prost::Message as _;
@@ -20,7 +20,7 @@ pub(super) struct Entry {
     /// The revision of `good`.
     pub(super) revision: u64,
     /// The newest definition that can be read; `None` where none could.
-    pub(super) good: Option<Flag>,
+    pub(super) good: Option<Prepared>,
     /// A newer one that cannot, and why.
     pub(super) unread: Option<(Box<pb::Flag>, String)>,
 }
@@ -49,7 +49,7 @@ impl Rules {
         let flags = self.flags.values().flat_map(|entry| {
             let revision = signed(entry.revision);
             let good = entry.good.as_ref();
-            let good = good.map(|flag| pb::Flag { revision, ..flag_wire::wire_flag(flag) });
+            let good = good.map(|one| pb::Flag { revision, ..flag_wire::wire_flag(one.flag()) });
             good.into_iter().chain(entry.unread.as_ref().map(|(wire, _)| wire.as_ref().clone()))
         });
         pb::RulesetSnapshot {
@@ -61,8 +61,8 @@ impl Rules {
         }
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
-        self.flags.get(key).map(Arc::as_ref)
+    pub(super) fn get(&self, key: &str) -> Option<&Arc<Entry>> {
+        self.flags.get(key)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -83,7 +83,10 @@ impl Rules {
     fn put(&mut self, wire: pb::Flag, before: Option<&Self>) {
         let key = key_of(&wire);
         let entry = match flag_wire::flag(&wire) {
-            Ok(flag) => Entry { revision: unsigned(wire.revision), good: Some(flag), unread: None },
+            Ok(flag) => {
+                let good = Some(Prepared::new(flag));
+                Entry { revision: unsigned(wire.revision), good, unread: None }
+            }
             Err(why) => {
                 // The same key twice: what was kept of a flag that could not be read.
                 let known = self.get(key).or_else(|| before?.get(key));

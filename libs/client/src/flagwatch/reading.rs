@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use flag_core::{Definition, Flag, Question};
+use arc_swap::{ArcSwap, Cache};
+use flag_core::{Definition, Prepared, Question};
 use killswitch_core::Target;
 use vocab::Timestamp;
 
 use super::answer::{EvaluationError, Seen, Source};
 use super::context::Context;
 use super::held::{Entry, Held, Rules};
-use crate::clock::{Now, elapsed};
+use crate::clock::{Now, at_latest_ns, elapsed, nanoseconds};
 use crate::killwatch::KillWatch;
 
 /// What is known, and since when it is.
@@ -19,25 +19,38 @@ use crate::killwatch::KillWatch;
 pub(super) struct Known {
     rules: Option<Arc<Rules>>,
     heard: Option<Duration>,
-    service_is_stale: bool,
+    /// It is stale from then on; zero where it is already.
+    stale_from_ns: u64,
 }
 
 impl Known {
-    pub(super) fn of(held: &Held) -> Self {
+    /// After `stale_after` without a word what is held is stale.
+    pub(super) fn of(held: &Held, stale_after: Duration) -> Self {
         let (rules, heard) = (held.rules().map(Arc::clone), held.heard());
-        Self { rules, heard, service_is_stale: held.service_is_stale() }
+        let confirmed = heard.filter(|_| rules.is_some() && !held.service_is_stale());
+        let good_until = confirmed.map(|heard| nanoseconds(heard.saturating_add(stale_after)));
+        // Exactly at the bound it is not stale yet.
+        let stale_from_ns = good_until.map_or(0, |until| until.saturating_add(1));
+        Self { rules, heard, stale_from_ns }
     }
 
+    pub(super) const fn rules(&self) -> Option<&Arc<Rules>> {
+        self.rules.as_ref()
+    }
+
+    #[inline]
     fn staleness(&self, now: Duration) -> Option<Duration> {
         self.heard.map(|heard| now.saturating_sub(heard))
     }
 
-    /// Exactly at the bound it is not stale yet.
-    fn is_stale(&self, now: Duration, stale_after: Duration) -> bool {
-        let silent = self.staleness(now).is_none_or(|silence| silence > stale_after);
-        silent || self.service_is_stale || self.rules.is_none()
+    #[inline]
+    const fn is_stale(&self, now_ns: u64) -> bool {
+        now_ns >= self.stale_from_ns
     }
 }
+
+/// What is known, with the pointer to it at hand as long as it is the newest.
+pub(super) type CachedKnown = Cache<Arc<ArcSwap<Known>>, Arc<Known>>;
 
 /// An answer from here, and whether the service knows better.
 pub(super) struct Step<T> {
@@ -49,18 +62,12 @@ pub(super) struct Step<T> {
 pub(super) struct Reading {
     now: Now,
     kills: Arc<KillWatch>,
-    stale_after: Duration,
-    known: ArcSwap<Known>,
+    known: Arc<ArcSwap<Known>>,
 }
 
 impl Reading {
-    pub(super) fn new(
-        known: Known,
-        kills: Arc<KillWatch>,
-        stale_after: Duration,
-        now: Now,
-    ) -> Self {
-        Self { now, kills, stale_after, known: ArcSwap::from_pointee(known) }
+    pub(super) fn new(known: Known, kills: Arc<KillWatch>, now: Now) -> Self {
+        Self { now, kills, known: Arc::new(ArcSwap::from_pointee(known)) }
     }
 
     /// Replaces what is known. For one writer.
@@ -73,13 +80,18 @@ impl Reading {
     }
 
     pub(super) fn is_stale(&self) -> bool {
-        self.known.load().is_stale(elapsed(), self.stale_after)
+        self.known.load().is_stale(nanoseconds(elapsed()))
     }
 
     /// The revision held, and how many flags; `None` where none are.
     pub(super) fn holds(&self) -> Option<(u64, usize)> {
         let known = self.known.load();
         known.rules.as_ref().map(|rules| (rules.revision, rules.len()))
+    }
+
+    /// What is known, for who looks again and again.
+    pub(super) fn cached(&self) -> CachedKnown {
+        Cache::new(Arc::clone(&self.known))
     }
 
     /// Answers from what is known, and lets `read` look at it where it lies.
@@ -89,28 +101,47 @@ impl Reading {
         context: &Context,
         read: impl FnOnce(&Seen<'_>) -> Result<T, EvaluationError>,
     ) -> Step<T> {
-        let (known, now) = (self.known.load(), elapsed());
-        let stale = known.is_stale(now, self.stale_after);
-        let Some(rules) = &known.rules else {
-            return Step { answer: Err(EvaluationError::NotReady(String::new())), ask: true };
-        };
-        match rules.get(key) {
+        let known = self.known.load();
+        let entry = known.rules().map(|rules| rules.get(key));
+        self.look(&known, entry.map(|entry| entry.map(Arc::as_ref)), key, context, read)
+    }
+
+    /// As [`Reading::step`]. `entry` is what `known` has of the flag; `None` where it has no flags.
+    #[inline]
+    pub(super) fn look<T>(
+        &self,
+        known: &Known,
+        entry: Option<Option<&Entry>>,
+        key: &str,
+        context: &Context,
+        read: impl FnOnce(&Seen<'_>) -> Result<T, EvaluationError>,
+    ) -> Step<T> {
+        let now_ns = at_latest_ns();
+        // The exact clock has the last word.
+        let stale = known.is_stale(now_ns) && known.is_stale(nanoseconds(elapsed()));
+        match entry {
+            None => {
+                let why = "it was not asked".to_owned();
+                Step { answer: Err(EvaluationError::NotReady(why)), ask: true }
+            }
             // It may be newer than what is held.
-            None => Step { answer: Err(EvaluationError::FlagNotFound(key.to_owned())), ask: stale },
-            Some(Entry { good: None, unread, .. }) => {
+            Some(None) => {
+                Step { answer: Err(EvaluationError::FlagNotFound(key.to_owned())), ask: stale }
+            }
+            Some(Some(Entry { good: None, unread, .. })) => {
                 let why = unread.as_ref().map_or_else(String::new, |(_, why)| why.clone());
                 Step { answer: Err(EvaluationError::Unreadable(why)), ask: true }
             }
-            Some(Entry { good: Some(flag), unread, revision }) => {
+            Some(Some(Entry { good: Some(flag), unread, revision })) => {
                 let outdated = unread.is_some();
-                let answer = self.evaluate(flag, context, now).and_then(|found| {
+                let answer = self.evaluate(flag, context, now_ns).and_then(|found| {
                     read(&Seen {
                         enabled: found.enabled,
                         variant: found.variant.map(|one| (&*one.name, &one.value)),
                         reason: found.reason,
                         revision: *revision,
                         stale: stale || outdated,
-                        age: known.staleness(now),
+                        age: known.staleness(Duration::from_nanos(now_ns)),
                         source: Source::InProcess,
                     })
                 });
@@ -119,13 +150,15 @@ impl Reading {
         }
     }
 
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "its answer goes through memory otherwise")]
     fn evaluate<'f>(
         &self,
-        flag: &'f Flag,
+        prepared: &'f Prepared,
         context: &Context,
-        at: Duration,
+        at_ns: u64,
     ) -> Result<flag_core::Evaluation<'f>, EvaluationError> {
-        let workspace = context.targeting_key();
+        let (flag, workspace) = (prepared.flag(), context.targeting_key());
         let (pipeline, phase) = (&flag.pipeline, flag.phase.as_ref());
         let now = match &flag.definition {
             Definition::Audience(_) => Timestamp::EPOCH, // Nobody looks at it.
@@ -134,10 +167,10 @@ impl Reading {
         let question = Question {
             key: Some(workspace.as_str()),
             facts: context.attributes(),
-            killed: self.kills.is_killed_at(Target { pipeline, phase, workspace }, at),
+            killed: self.kills.is_killed_at(Target { pipeline, phase, workspace }, at_ns),
             now,
         };
-        let found = flag_core::evaluate(flag, &question);
+        let found = prepared.evaluate(&question);
         found.map_err(|why| EvaluationError::Failed(why.to_string()))
     }
 }
@@ -150,30 +183,42 @@ impl std::fmt::Debug for Reading {
 
 #[cfg(test)]
 mod tests {
+    use contracts::flag::RulesetSnapshot;
+    use contracts::flag::watch_ruleset_response::Update;
+
     use super::*;
 
     const BOUND: Duration = Duration::from_secs(3);
 
-    fn known(heard: Option<Duration>, service_is_stale: bool) -> Known {
-        Known { rules: Some(Arc::default()), heard, service_is_stale }
+    /// Flags that a service confirmed after so many milliseconds.
+    fn held(heard_ms: u64, stale: bool) -> Held {
+        let mut held = Held::new(Some(Arc::new(Rules::default())));
+        let all = RulesetSnapshot { stale, ..RulesetSnapshot::default() };
+        held.take(Update::Snapshot(all), Duration::from_millis(heard_ms)).unwrap();
+        held
+    }
+
+    const fn ms(ms: u64) -> u64 {
+        ms * 1_000_000
     }
 
     #[test]
     fn flags_are_stale_once_the_silence_is_longer_than_the_bound() {
-        let known = known(Some(Duration::from_secs(1)), false);
-        assert!(!known.is_stale(Duration::from_secs(4), BOUND));
-        assert!(known.is_stale(Duration::from_millis(4_001), BOUND));
+        let known = Known::of(&held(1_000, false), BOUND);
+        assert!(!known.is_stale(ms(4_000)));
+        assert!(known.is_stale(ms(4_000) + 1));
         assert_eq!(known.staleness(Duration::from_secs(4)), Some(BOUND));
     }
 
     #[test]
     fn flags_nobody_has_confirmed_in_this_process_are_stale() {
-        assert!(known(None, false).is_stale(Duration::ZERO, BOUND));
-        assert_eq!(known(None, false).staleness(Duration::ZERO), None);
+        let known = Known::of(&Held::new(Some(Arc::new(Rules::default()))), BOUND);
+        assert!(known.is_stale(0));
+        assert_eq!(known.staleness(Duration::ZERO), None);
     }
 
     #[test]
     fn flags_of_a_service_without_its_store_are_stale() {
-        assert!(known(Some(Duration::ZERO), true).is_stale(Duration::ZERO, BOUND));
+        assert!(Known::of(&held(0, true), BOUND).is_stale(0));
     }
 }

@@ -105,7 +105,7 @@ impl Listener {
             Taken::Nothing => {}
         }
         self.is_ahead = taken == Taken::Older;
-        self.watch.reading.publish(Known::of(&self.held));
+        self.watch.reading.publish(Known::of(&self.held, self.silence));
         if self.held.heard().is_some() {
             self.watch.heard.send_if_modified(|heard| !std::mem::replace(heard, true));
         }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use killswitch_core::{Policy, Scope, Target, View};
 
 use super::lease::Trust;
-use crate::clock::elapsed;
+use crate::clock::{elapsed, nanoseconds};
 
 /// What is known, and for how long it is trusted.
 #[derive(Debug)]
@@ -37,9 +37,9 @@ impl Known {
 
 /// What is known, shared with whoever asks.
 ///
-/// While nothing is engaged or let go on bit by bit, one atomic load says both that and until when the lease is good; the
-/// time it is compared with comes from the system's monotonic clock. Otherwise the whole state is
-/// looked at through one pointer that is never locked.
+/// While nothing is engaged or let go on bit by bit, one atomic load says both that and until when
+/// the lease is good; the time it is compared with comes from the system's monotonic clock.
+/// Otherwise the whole state is looked at through one pointer that is never locked.
 #[derive(Debug)]
 pub(super) struct Reading {
     open_until_ns: AtomicU64,
@@ -60,12 +60,13 @@ impl Reading {
         self.open_until_ns.store(open_until, Ordering::Release);
     }
 
-    /// At a time that [`elapsed`] told just now.
-    pub(super) fn is_killed(&self, target: Target<'_>, now: Duration) -> bool {
-        if nanoseconds(now) < self.open_until_ns.load(Ordering::Acquire) {
+    /// At a time that [`at_latest_ns`](crate::clock::at_latest_ns) told just now.
+    #[inline]
+    pub(super) fn is_killed(&self, target: Target<'_>, now_ns: u64) -> bool {
+        if now_ns < self.open_until_ns.load(Ordering::Acquire) {
             return false;
         }
-        self.known.load().is_killed(target, now)
+        self.known.load().is_killed(target, elapsed()) // The exact clock has the last word.
     }
 
     /// As [`Reading::is_killed`], and the epoch of the state that says so.
@@ -95,16 +96,13 @@ impl Reading {
     }
 }
 
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use killswitch_core::Engaged;
     use vocab::{PipelineId, WorkspaceId};
 
     use super::*;
+    use crate::clock::at_latest_ns;
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -118,7 +116,7 @@ mod tests {
         let pipeline = PipelineId::new("ingestion_v2").unwrap();
         let workspace = WorkspaceId::new("ws-1").unwrap();
         let target = Target { pipeline: &pipeline, phase: None, workspace: &workspace };
-        let killed = reading.is_killed(target, elapsed());
+        let killed = reading.is_killed(target, at_latest_ns());
         assert_eq!(reading.answer(target), (killed, reading.epoch()), "both say the same");
         killed
     }

@@ -18,10 +18,14 @@ use crate::kill_fake::{engaged, scope};
 use crate::platform::{FLAG, PATIENT, PIPELINE, Platform, workspace};
 
 /// Longer than any test: three missed ones are not waited for.
-const RARELY: Duration = Duration::from_secs(60);
+pub(crate) const RARELY: Duration = Duration::from_secs(60);
 const OFTEN: Duration = Duration::from_millis(100);
 
-async fn watch(platform: &Platform, heartbeat: Duration, file: Option<&Path>) -> Arc<FlagWatch> {
+pub(crate) async fn watch(
+    platform: &Platform,
+    heartbeat: Duration,
+    file: Option<&Path>,
+) -> Arc<FlagWatch> {
     let address = format!("http://{}", platform.address);
     let options = WatchOptions {
         worker_id: "worker-1".to_owned(),
@@ -42,12 +46,12 @@ async fn watch(platform: &Platform, heartbeat: Duration, file: Option<&Path>) ->
     flags
 }
 
-fn context(id: &str) -> Context {
+pub(crate) fn context(id: &str) -> Context {
     Context::new(workspace(id))
 }
 
 /// On for `listed`, and for nobody else.
-fn flag(revision: i64, listed: &str) -> pb::Flag {
+pub(crate) fn flag(revision: i64, listed: &str) -> pb::Flag {
     pb::Flag {
         name: format!("flags/{FLAG}"),
         pipeline: PIPELINE.to_owned(),
@@ -69,7 +73,7 @@ fn unreadable(revision: i64) -> pb::Flag {
     flag
 }
 
-fn snapshot(history: &str, revision: i64, flags: Vec<pb::Flag>) -> Update {
+pub(crate) fn snapshot(history: &str, revision: i64, flags: Vec<pb::Flag>) -> Update {
     let history = history.to_owned();
     Update::Snapshot(pb::RulesetSnapshot { revision, flags, history, ..Default::default() })
 }
@@ -88,7 +92,7 @@ fn on_by_rpc() -> pb::EvaluateFlagResponse {
     }
 }
 
-async fn on(flags: &FlagWatch, id: &str) -> bool {
+pub(crate) async fn on(flags: &FlagWatch, id: &str) -> bool {
     let details = flags.boolean(FLAG, false, &context(id)).await;
     assert_eq!(details.error, None);
     details.value

@@ -2,6 +2,7 @@
 
 mod asking;
 mod evaluating;
+mod evaluator;
 mod flag_fake;
 mod gate_fake;
 mod half_open;

@@ -47,7 +47,7 @@ fn seen(held: &Held) -> (u64, Vec<(String, u16)>) {
         .flags
         .iter()
         .map(|(key, entry)| {
-            (key.to_string(), entry.good.as_ref().unwrap().definition.share().get())
+            (key.to_string(), entry.good.as_ref().unwrap().flag().definition.share().get())
         })
         .collect();
     shares.sort();
