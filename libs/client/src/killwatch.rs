@@ -114,6 +114,12 @@ impl KillWatch {
         self.reading.answer(target)
     }
 
+    /// The epoch of the state by which everybody goes on, whoever asks; `None` where it depends.
+    #[must_use]
+    pub fn everybody_goes_on(&self) -> Option<u64> {
+        self.reading.everybody_goes_on(at_latest_ns())
+    }
+
     /// The scopes by which anybody may be stopped, those that are let go on bit by bit included;
     /// `None` where everybody is stopped for want of a permission.
     #[must_use]

@@ -9,7 +9,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;
 
+use foldhash::fast::RandomState;
+use opentelemetry::KeyValue;
 use serde::{Deserialize, Serialize};
+use tonic::Code;
+
+use crate::calls::{labels, word};
+use crate::lanes::Lane;
+use crate::streams::STREAMS;
 
 pub use policy::POLICY;
 
@@ -161,16 +168,46 @@ impl Rule {
 const OFREP_FLAGS: &str = "/ofrep/v1/evaluate/flags/";
 const OFREP_FLAG: &str = "/ofrep/v1/evaluate/flags/{key}";
 
-/// The row of a method. Paths are compared as they are: `//`, `%2e` and other spellings are none.
-#[must_use]
-pub fn rule(path: &str) -> Option<&'static Rule> {
-    static BY_PATH: LazyLock<HashMap<&str, &Rule>> =
-        LazyLock::new(|| POLICY.iter().map(|rule| (rule.path, rule)).collect());
+/// A method that there is, and what is to be known of it whenever it is called.
+#[derive(Debug)]
+pub(crate) struct Method {
+    pub(crate) rule: &'static Rule,
+    /// As metrics name it: the service, e.g. `softlaunch.flag.v1.FlagService`,
+    pub(crate) service: &'static str,
+    /// and the method, e.g. `GetFlag`.
+    pub(crate) name: &'static str,
+    pub(crate) lane: Lane,
+    /// Whether it is answered with a stream.
+    pub(crate) streams: bool,
+    /// The labels of a call that was answered well.
+    pub(crate) labels: [KeyValue; 3],
+}
+
+impl Method {
+    fn of(rule: &'static Rule) -> Self {
+        let path = rule.path.trim_start_matches('/');
+        let (service, name) = path.split_once('/').unwrap_or((path, ""));
+        let (lane, streams) = (Lane::of(rule.path), STREAMS.contains(&rule.path));
+        let labels = labels(service.into(), name.into(), word(Code::Ok).into());
+        Self { rule, service, name, lane, streams, labels }
+    }
+}
+
+/// The method of a path. Paths are compared as they are: `//`, `%2e` and other spellings are none.
+pub(crate) fn method(path: &str) -> Option<&'static Method> {
+    static BY_PATH: LazyLock<HashMap<&str, Method, RandomState>> =
+        LazyLock::new(|| POLICY.iter().map(|rule| (rule.path, Method::of(rule))).collect());
     let known = match path.strip_prefix(OFREP_FLAGS) {
         Some(key) if !key.is_empty() && !key.contains('/') => OFREP_FLAG,
         Some(_) | None => path,
     };
-    BY_PATH.get(known).copied()
+    BY_PATH.get(known)
+}
+
+/// The row of a method. Paths are compared as they are: `//`, `%2e` and other spellings are none.
+#[must_use]
+pub fn rule(path: &str) -> Option<&'static Rule> {
+    method(path).map(|method| method.rule)
 }
 
 /// The table as Markdown, for `docs/identity.md`.
@@ -219,6 +256,12 @@ mod tests {
         assert!(rule("/ofrep/v1/evaluate/flags/ingestion_v2_enabled").is_some());
         assert!(rule("/ofrep/v1/evaluate/flags/").is_none());
         assert!(rule("/ofrep/v1/evaluate/flags/a/b").is_none());
+    }
+
+    #[test]
+    fn every_stream_has_a_row() {
+        let streams = POLICY.iter().filter(|rule| method(rule.path).is_some_and(|one| one.streams));
+        assert_eq!(streams.count(), STREAMS.len());
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Rate, errors and duration of the calls that a process answers, by rpc and code.
 
+use std::sync::Arc;
+
 use http::StatusCode;
-use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::{KeyValue, Value};
 use tokio::time::Instant;
 use tonic::Code;
 
+use crate::access::Method;
 use crate::metrics::meter;
 
 /// In seconds. Answers from memory take less than a millisecond, the longest deadline is 30 s.
@@ -13,25 +16,32 @@ const BOUNDARIES: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 const UNKNOWN: &str = "unknown";
 
-/// Counts and times calls.
+/// Counts and times calls. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Calls {
+pub(crate) struct Calls(Arc<Instruments>);
+
+#[derive(Debug)]
+struct Instruments {
     duration: Histogram<f64>,
-    /// Streams that have ended.
-    pub(crate) ended: Counter<u64>,
+    ended: Counter<u64>,
 }
 
 /// A call that has begun. Dropped before it has ended, it counts as cancelled.
 #[derive(Debug)]
 pub(crate) struct Begun {
-    duration: Histogram<f64>,
-    begun: Instant,
-    service: String,
-    method: String,
-    /// Asked over HTTP, below a path of many parts: answered with a status of HTTP.
-    plain_http: bool,
+    calls: Calls,
+    pub(crate) at: Instant,
+    of: Of,
     code: Code,
     status: StatusCode,
+}
+
+/// What was called.
+#[derive(Debug)]
+enum Of {
+    There(&'static Method),
+    /// Something that there is not, or not by that name.
+    Path(String),
 }
 
 impl Calls {
@@ -51,23 +61,19 @@ impl Calls {
                 "Streams that have ended after they began, by service, method and code.",
             )
             .build();
-        Self { duration, ended }
+        Self(Arc::new(Instruments { duration, ended }))
     }
 
-    /// A call of `/service/method` begins.
-    pub(crate) fn begin(&self, path: &str) -> Begun {
-        let path = path.trim_start_matches('/');
-        let (service, method) = path.split_once('/').unwrap_or((path, ""));
-        let plain_http = method.contains('/');
-        Begun {
-            duration: self.duration.clone(),
-            begun: Instant::now(),
-            service: service.to_owned(),
-            method: if plain_http { String::new() } else { method.to_owned() },
-            plain_http,
-            code: Code::Cancelled,
-            status: StatusCode::OK,
-        }
+    /// Streams that have ended.
+    pub(crate) fn ended(&self) -> &Counter<u64> {
+        &self.0.ended
+    }
+
+    /// A call of `path` begins, which is `method`'s where there is one.
+    pub(crate) fn begin(&self, path: &str, method: Option<&'static Method>) -> Begun {
+        let of = method.map_or_else(|| Of::Path(path.to_owned()), Of::There);
+        let (code, status) = (Code::Cancelled, StatusCode::OK);
+        Begun { calls: self.clone(), at: Instant::now(), of, code, status }
     }
 }
 
@@ -81,30 +87,56 @@ impl Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        let labels = self.labels().map(|(key, value)| KeyValue::new(key, value));
-        self.duration.record(self.begun.elapsed().as_secs_f64(), &labels);
+        let took = self.at.elapsed().as_secs_f64();
+        let duration = &self.calls.0.duration;
+        match self.of {
+            Of::There(method) if self.code == Code::Ok && !is_plain(method.name) => {
+                duration.record(took, &method.labels);
+            }
+            Of::There(_) | Of::Path(_) => duration.record(took, &self.labels()),
+        }
     }
 }
 
 impl Begun {
     /// Bounded: whoever calls what there is not must not choose the labels.
-    fn labels(&self) -> [(&'static str, String); 3] {
+    fn labels(&self) -> [KeyValue; 3] {
         let unproven = matches!(
             self.code,
             Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated
         );
-        let there = !unproven;
-        let name = |name: &str| if there { name.to_owned() } else { UNKNOWN.to_owned() };
-        let code = match (self.plain_http, self.code) {
-            (true, Code::Ok) => self.status.as_str(),
-            _ => word(self.code),
+        let (service, name) = match &self.of {
+            Of::There(method) => (method.service, method.name),
+            Of::Path(path) => {
+                let path = path.trim_start_matches('/');
+                path.split_once('/').unwrap_or((path, ""))
+            }
         };
-        [
-            ("rpc_service", name(&self.service)),
-            ("rpc_method", name(&self.method)),
-            ("code", code.to_owned()),
-        ]
+        let plain = is_plain(name);
+        let code = if plain && self.code == Code::Ok {
+            self.status.as_str().to_owned().into()
+        } else {
+            word(self.code).into()
+        };
+        if unproven {
+            return labels(UNKNOWN.into(), UNKNOWN.into(), code);
+        }
+        let name = if plain { "" } else { name };
+        labels(service.to_owned().into(), name.to_owned().into(), code)
     }
+}
+
+/// Asked over HTTP, below a path of many parts: answered with a status of HTTP.
+fn is_plain(name: &str) -> bool {
+    name.contains('/')
+}
+
+pub(crate) fn labels(service: Value, method: Value, code: Value) -> [KeyValue; 3] {
+    [
+        KeyValue::new("rpc_service", service),
+        KeyValue::new("rpc_method", method),
+        KeyValue::new("code", code),
+    ]
 }
 
 /// As gRPC writes codes.
@@ -133,11 +165,12 @@ pub(crate) const fn word(code: Code) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::method;
 
     fn labels(path: &str, code: Code, status: StatusCode) -> [String; 3] {
-        let mut begun = Calls::new().begin(path);
+        let mut begun = Calls::new().begin(path, method(path));
         (begun.code, begun.status) = (code, status);
-        begun.labels().map(|(_, value)| value)
+        begun.labels().map(|label| label.value.to_string())
     }
 
     #[test]
@@ -163,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_call_that_nobody_waits_for_any_more_counts_as_cancelled() {
-        let begun = Calls::new().begin("/a.B/C");
-        assert_eq!(begun.labels().map(|(_, value)| value), ["a.B", "C", "CANCELLED"]);
+        let begun = Calls::new().begin("/a.B/C", None);
+        let found = begun.labels().map(|label| label.value.to_string());
+        assert_eq!(found, ["a.B", "C", "CANCELLED"]);
     }
 }

@@ -6,7 +6,9 @@
 //! guard comes first: a call that it refuses goes no further.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,11 +18,12 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
+use crate::access::method;
 use crate::calls::Calls;
 use crate::fault::Fault;
 use crate::guard::{Guard, refusal, while_valid};
-use crate::lanes::Lanes;
-use crate::streams::{counted, stream};
+use crate::lanes::{Lane, Lanes};
+use crate::streams::counted;
 
 /// Wraps every call in a span and a deadline, once it has passed the guard.
 #[derive(Debug, Clone)]
@@ -37,6 +40,11 @@ pub struct CallLayer {
 #[derive(Debug, Clone)]
 pub struct Call<S> {
     inner: S,
+    shared: Arc<Shared>, // One for all: a service is cloned for every call.
+}
+
+#[derive(Debug)]
+struct Shared {
     layer: CallLayer,
     calls: Calls,
 }
@@ -45,7 +53,8 @@ impl<S> Layer<S> for CallLayer {
     type Service = Call<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Call { inner, layer: self.clone(), calls: Calls::new() }
+        let shared = Shared { layer: self.clone(), calls: Calls::new() };
+        Call { inner, shared: Arc::new(shared) }
     }
 }
 
@@ -67,11 +76,12 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let span = call_span(&request);
-        let begun = self.calls.begin(request.uri().path());
-        let CallLayer { guard, lanes, timeout: longest } = &self.layer;
+        let method = method(request.uri().path());
+        let Shared { layer: CallLayer { guard, lanes, timeout: longest }, calls } = &*self.shared;
+        let begun = calls.begin(request.uri().path(), method);
         let admitted = span.in_scope(|| {
             let pass = guard.admit(&mut request)?;
-            Ok::<_, Fault>((pass, lanes.enter(request.uri().path())?))
+            Ok::<_, Fault>((pass, lanes.enter(method.map_or(Lane::Rest, |method| method.lane))?))
         });
         let (pass, place) = match admitted {
             Ok(admitted) => admitted,
@@ -84,38 +94,48 @@ where
             }
         };
         let timeout = deadline(request.headers()).map_or(*longest, |own| own.min(*longest));
-        let stream = stream(request.uri().path()).map(|path| (path, self.calls.ended.clone()));
+        let stream = method.filter(|method| method.streams).map(|method| (method, calls.clone()));
         let answer = self.inner.call(request);
         let recorder = span.clone();
-        Box::pin(
-            async move {
-                let response = match tokio::time::timeout(timeout, answer).await {
-                    Ok(Ok(response)) => corrected(response),
-                    Ok(Err(never)) => match never {},
-                    Err(_elapsed) => {
-                        let why = format!("not done within {} ms", timeout.as_millis());
-                        Status::deadline_exceeded(why).into_http()
-                    }
-                };
-                drop(place); // A stream goes on without one.
-                let code = grpc_status(&response).unwrap_or(Code::Ok);
-                recorder.record("rpc.grpc.status_code", i32::from(code));
-                begun.end(code, response.status());
-                let response = match pass {
-                    Some(pass) => while_valid(pass, response),
-                    None => response,
-                };
-                Ok(match stream {
-                    Some((path, ended)) if code == Code::Ok => counted(path, &ended, response),
-                    Some(_) | None => response,
-                })
-            }
-            .instrument(span),
-        )
+        let work = async move {
+            let mut answer = std::pin::pin!(answer);
+            // A timer is set only where it waits for something: most is answered from memory.
+            let at_once = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+            let answered = match at_once {
+                Poll::Ready(answered) => Ok(answered),
+                Poll::Pending => tokio::time::timeout_at(begun.at + timeout, answer).await,
+            };
+            let response = match answered {
+                Ok(Ok(response)) => corrected(response),
+                Ok(Err(never)) => match never {},
+                Err(_elapsed) => {
+                    let why = format!("not done within {} ms", timeout.as_millis());
+                    Status::deadline_exceeded(why).into_http()
+                }
+            };
+            drop(place); // A stream goes on without one.
+            let code = grpc_status(&response).unwrap_or(Code::Ok);
+            recorder.record("rpc.grpc.status_code", i32::from(code));
+            begun.end(code, response.status());
+            let response = match pass {
+                Some(pass) => while_valid(pass, response),
+                None => response,
+            };
+            Ok(match stream {
+                Some((method, calls)) if code == Code::Ok => {
+                    counted(method, calls.ended(), response)
+                }
+                Some(_) | None => response,
+            })
+        };
+        if span.is_disabled() { Box::pin(work) } else { Box::pin(work.instrument(span)) }
     }
 }
 
 fn call_span(request: &Request<Body>) -> tracing::Span {
+    if !tracing::span_enabled!(target: "softlaunch", tracing::Level::INFO) {
+        return tracing::Span::none();
+    }
     let path = request.uri().path().trim_start_matches('/');
     let (service, method) = path.split_once('/').unwrap_or((path, ""));
     let span = tracing::info_span!(
@@ -155,13 +175,16 @@ fn grpc_status(response: &Response<Body>) -> Option<Code> {
 }
 
 fn corrected(mut response: Response<Body>) -> Response<Body> {
+    let Some(code) = grpc_status(&response) else { return response };
     let message = response.headers().get("grpc-message").and_then(|value| value.to_str().ok());
     let undecodable = message.is_some_and(|text| text.contains("decode%20Protobuf"))
         || message.is_some_and(|text| text.contains("decode Protobuf"));
-    let code = match grpc_status(&response) {
-        Some(Code::OutOfRange) => Code::ResourceExhausted,
-        Some(Code::Internal) if undecodable => Code::InvalidArgument,
-        Some(_) | None => return response,
+    let code = if code == Code::OutOfRange {
+        Code::ResourceExhausted
+    } else if code == Code::Internal && undecodable {
+        Code::InvalidArgument
+    } else {
+        return response;
     };
     response.headers_mut().insert("grpc-status", HeaderValue::from(i32::from(code)));
     response

@@ -22,7 +22,7 @@ use crate::status::{StoreStatus, TellingHealth};
 pub const MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
 
 const UNARY_TIMEOUT: Duration = Duration::from_secs(30); // Ends what nobody else ends.
-const STREAMS_MAX: u32 = 1_024; // Per connection.
+const STREAMS_MAX: u32 = 1_024; // Per connection; of all connections lanes let in as many calls.
 /// A report of a thousand outcomes in one frame: far less than a connection's window of 1 MiB, and
 /// a fifth of the reads that HTTP/2's default of 16 KiB takes.
 const FRAME_SIZE_MAX: u32 = 64 * 1024;
@@ -54,8 +54,6 @@ pub fn hardened() -> HardenedServer {
 #[expect(clippy::disallowed_methods, reason = "the home of servers")]
 pub(crate) fn guarded(guard: Guard, lanes: Lanes) -> HardenedServer {
     Server::builder()
-        .concurrency_limit_per_connection(STREAMS_MAX as usize)
-        .load_shed(true)
         .max_concurrent_streams(STREAMS_MAX)
         .max_frame_size(FRAME_SIZE_MAX)
         .http2_max_header_list_size(HEADER_LIST_SIZE_MAX)

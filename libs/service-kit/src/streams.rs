@@ -11,6 +11,7 @@ use opentelemetry::metrics::Counter;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use crate::access::Method;
 use crate::calls::word;
 
 /// The methods that are answered with a stream.
@@ -32,35 +33,28 @@ pub const STREAMS: [&str; 15] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// The path of a stream, if `path` is that of one.
-pub(crate) fn stream(path: &str) -> Option<&'static str> {
-    STREAMS.into_iter().find(|stream| *stream == path)
-}
-
-/// Counts how the stream of `path` ends; `CANCELLED` where whoever listened went away.
+/// Counts how the stream of a method ends; `CANCELLED` where whoever listened went away.
 pub(crate) fn counted(
-    path: &'static str,
+    method: &'static Method,
     ended: &Counter<u64>,
     response: Response<Body>,
 ) -> Response<Body> {
     let (ended, code) = (ended.clone(), Code::Cancelled);
-    response.map(|inner| Body::new(Counted { inner, path, ended, code }))
+    response.map(|inner| Body::new(Counted { inner, method, ended, code }))
 }
 
 struct Counted {
     inner: Body,
-    path: &'static str,
+    method: &'static Method,
     ended: Counter<u64>,
     code: Code,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let path = self.path.trim_start_matches('/');
-        let (service, method) = path.split_once('/').unwrap_or((path, ""));
         let labels = [
-            KeyValue::new("rpc_service", service),
-            KeyValue::new("rpc_method", method),
+            KeyValue::new("rpc_service", self.method.service),
+            KeyValue::new("rpc_method", self.method.name),
             KeyValue::new("code", word(self.code)),
         ];
         self.ended.add(1, &labels);

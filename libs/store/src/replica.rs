@@ -2,9 +2,11 @@
 
 use std::fmt::Debug;
 use std::mem::discriminant;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use vocab::{Actor, Timestamp};
@@ -79,11 +81,12 @@ pub enum WriteError<E> {
 pub struct Replica<S> {
     journal: Arc<dyn Journal>,
     stream: StreamName,
-    current: RwLock<Snapshot<S>>,
+    current: ArcSwap<Snapshot<S>>,
     changed: watch::Sender<Version>,
     absorbing: Mutex<()>,
     writing: tokio::sync::Mutex<()>,
     condition: Mutex<Condition>,
+    is_following: AtomicBool,
     follower: OnceLock<AbortHandle>,
 }
 
@@ -99,11 +102,12 @@ impl<S: Projection> Replica<S> {
         let replica = Arc::new(Self {
             journal,
             stream,
-            current: RwLock::default(),
+            current: ArcSwap::default(),
             changed: watch::Sender::new(0),
             absorbing: Mutex::new(()),
             writing: tokio::sync::Mutex::new(()),
             condition: Mutex::new(Condition::Following),
+            is_following: AtomicBool::new(true),
             follower: OnceLock::new(),
         });
         replica.catch_up().await?;
@@ -114,7 +118,13 @@ impl<S: Projection> Replica<S> {
 
     /// The state as this process knows it. Never waits on the store.
     pub fn snapshot(&self) -> Snapshot<S> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        Snapshot::clone(&self.current.load())
+    }
+
+    /// Looks at the state where it lies: those who look share nothing that one of them changes, so
+    /// that they do not wait for each other.
+    pub fn read<T>(&self, look: impl FnOnce(&S) -> T) -> T {
+        look(&self.current.load().state)
     }
 
     /// Tells of every new version.
@@ -124,7 +134,7 @@ impl<S: Projection> Replica<S> {
 
     /// False while the store cannot be reached or has lost data: the state may be stale.
     pub fn is_connected(&self) -> bool {
-        self.condition() == Condition::Following
+        self.is_following.load(Ordering::Acquire)
     }
 
     /// How this replica stands to its stream, as of the last look at it.
@@ -272,7 +282,7 @@ impl<S: Projection> Replica<S> {
         let next = before.absorb(&self.stream, records)?;
         if next.version > version {
             let version = next.version;
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
+            self.current.store(Arc::new(next));
             self.changed.send_replace(version);
         }
         Ok(())
@@ -295,6 +305,7 @@ impl<S: Projection> Replica<S> {
                 tracing::error!(%stream, why, alarm = "data_loss", "the store lost data");
             }
         }
+        self.is_following.store(found == Condition::Following, Ordering::Release);
         *condition = found;
     }
 }

@@ -89,6 +89,15 @@ impl App {
     }
 
     /// Finds a flag that can be evaluated.
+    /// Looks at a flag where it lies.
+    pub(crate) fn of_flag<T>(
+        &self,
+        key: &str,
+        look: impl FnOnce(&Stored) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.replica.read(|state| look(state.live(key).ok_or_else(|| not_found(key))?))
+    }
+
     pub(crate) fn flag(&self, key: &str) -> Result<Arc<Stored>, Fault> {
         self.replica.snapshot().state.live(key).cloned().ok_or_else(|| not_found(key))
     }

@@ -9,6 +9,7 @@ use vocab::{Timestamp, WorkspaceId};
 use crate::app::App;
 use crate::convert;
 use crate::error::{DOMAIN, unanswered};
+use crate::state::Stored;
 
 impl App {
     /// Evaluates a flag; also says which kill-switch epoch was honoured.
@@ -34,11 +35,20 @@ impl App {
         request: &pb::EvaluateFlagRequest,
     ) -> Result<pb::EvaluateFlagResponse, Fault> {
         let key = convert::flag_key("name", &request.name)?;
-        let workspace = checked(DOMAIN, "workspace_id", WorkspaceId::new(&request.workspace_id))?;
+        let workspace = &request.workspace_id;
+        checked(DOMAIN, "workspace_id", WorkspaceId::check(workspace))?;
         convert::attributes(request.attributes.as_ref())?;
         let facts = flag_wire::StructFacts(request.attributes.as_ref());
-        let stored = self.flag(key.as_str())?;
-        let (found, epoch) = self.evaluate(&stored.flag, Some(workspace.as_str()), &facts)?;
+        self.of_flag(key.as_str(), |stored| self.answer_of(stored, workspace, &facts))
+    }
+
+    fn answer_of<F: Facts + ?Sized>(
+        &self,
+        stored: &Stored,
+        workspace: &str,
+        facts: &F,
+    ) -> Result<pb::EvaluateFlagResponse, Fault> {
+        let (found, epoch) = self.evaluate(&stored.flag, Some(workspace), facts)?;
         let value = found.variant.map(|variant| &variant.value);
         Ok(pb::EvaluateFlagResponse {
             enabled: found.enabled,
@@ -46,7 +56,7 @@ impl App {
             revision: signed(stored.revision),
             kill_epoch: signed(epoch),
             stale: self.is_stale(),
-            workspace_id: workspace.to_string(),
+            workspace_id: workspace.to_owned(),
             variant: found.variant.map_or_else(String::new, |variant| variant.name.to_string()),
             value: value
                 .filter(|value| !matches!(value, Value::Truth(_)))

@@ -38,9 +38,10 @@ pub(crate) struct Resolved {
 impl App {
     /// Answers one provider.
     pub(crate) fn resolve(&self, key: &str, wire: Option<&Struct>) -> Result<Resolved, Fault> {
-        let stored = self.flag(key)?;
-        let targeting_key = context(wire).map_err(invalid_context)?;
-        self.resolved(&stored, targeting_key, wire)
+        self.of_flag(key, |stored| {
+            let targeting_key = context(wire).map_err(invalid_context)?;
+            self.resolved(stored, targeting_key, wire)
+        })
     }
 
     /// The same of a flag that was found and a context that was checked.

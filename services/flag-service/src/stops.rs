@@ -34,6 +34,9 @@ impl App {
 
     /// Whether a kill switch covers whoever has this key, and the epoch that says so.
     pub(crate) fn stopped(&self, flag: &Flag, key: Option<&str>) -> (bool, u64) {
+        if let Some(epoch) = self.kills.everybody_goes_on() {
+            return (false, epoch);
+        }
         let ask = |workspace: &WorkspaceId| {
             let (pipeline, phase) = (&flag.pipeline, flag.phase.as_ref());
             self.kills.answer(Target { pipeline, phase, workspace })

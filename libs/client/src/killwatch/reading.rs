@@ -69,6 +69,13 @@ impl Reading {
         self.known.load().is_killed(target, elapsed()) // The exact clock has the last word.
     }
 
+    /// The epoch of a state by which everybody goes on at a time that
+    /// [`at_latest_ns`](crate::clock::at_latest_ns) told just now.
+    pub(super) fn everybody_goes_on(&self, now_ns: u64) -> Option<u64> {
+        let known = self.known.load();
+        (now_ns < nanoseconds(known.open_until())).then(|| known.view.epoch())
+    }
+
     /// As [`Reading::is_killed`], and the epoch of the state that says so.
     pub(super) fn answer(&self, target: Target<'_>) -> (bool, u64) {
         let known = self.known.load();
@@ -117,6 +124,8 @@ mod tests {
         let workspace = WorkspaceId::new("ws-1").unwrap();
         let target = Target { pipeline: &pipeline, phase: None, workspace: &workspace };
         let killed = reading.is_killed(target, at_latest_ns());
+        let open = reading.everybody_goes_on(at_latest_ns());
+        assert_eq!(open, (!killed).then(|| reading.epoch()), "nobody is stopped by its name here");
         assert_eq!(reading.answer(target), (killed, reading.epoch()), "both say the same");
         killed
     }
