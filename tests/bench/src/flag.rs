@@ -6,6 +6,7 @@ mod echo;
 mod fan_out;
 mod load;
 mod local;
+mod raw;
 mod serving;
 mod unary;
 

@@ -18,7 +18,8 @@ use crate::bare::without_delay;
 
 /// What the store runs to take a unit of quota: the baseline does the same work.
 const TAKE: &str = include_str!("../../../../libs/store/src/redis_store/take.lua");
-const PATH: &str = "/bench.Echo/Echo";
+/// As long as what is asked of ours: a path is sent with every call.
+pub(crate) const PATH: &str = "/softlaunch.bench.v1.EchoService/EchoSameBytes";
 const KEPT_MS: u64 = 3 * 86_400_000;
 
 /// What is asked, and with how much to answer.
@@ -74,7 +75,7 @@ struct Echo {
 }
 
 impl NamedService for Echo {
-    const NAME: &'static str = "bench.Echo";
+    const NAME: &'static str = "softlaunch.bench.v1.EchoService";
 }
 
 impl UnaryService<Asked> for Echo {

@@ -1,59 +1,57 @@
 //! An evaluation over the wire.
 
-use contracts::flag as pb;
-use contracts::flag::evaluation_service_client::EvaluationServiceClient;
-use contracts::flagd::evaluation::v1::service_client::ServiceClient;
-use contracts::flagd::evaluation::v1::{ResolveBooleanRequest, ResolveBooleanResponse};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use contracts::flagd::evaluation::v1::ResolveBooleanRequest;
 use prost::Message as _;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use tonic::transport::Channel;
 
-use super::echo::{Asked, echo};
+use super::echo::{self, Asked};
 use super::load::{IN_FLIGHT, Turn, connect, turn};
+use super::raw::call;
 use super::serving::{prepare, question};
 use crate::Error;
-use crate::measure::{Samples, report};
+use crate::measure::{Samples, report_turns, times};
 use crate::process::Server;
 
-const TURNS: usize = 11;
-const CALLS: usize = 20_000;
+const WORKSPACES: usize = 5_000;
+const TURNS: usize = 31;
+const CALLS: usize = 10_000;
 const THROUGHPUT_MIN: f64 = 0.90;
 const P99_MAX: f64 = 1.25;
 
-/// The two questions.
-#[derive(Debug, Clone, Copy)]
-enum Asks {
-    Ours,
-    OpenFeature,
+/// A question, asked of so many workspaces.
+struct Asks {
+    what: &'static str,
+    path: &'static str,
+    questions: Arc<Vec<Bytes>>,
 }
 
 impl Asks {
-    async fn ask(self, channel: Channel, number: usize) -> Result<(usize, usize), Error> {
-        let workspace = workspace(number);
-        Ok(match self {
-            Self::Ours => {
-                let question = question(&workspace);
-                let size = question.encoded_len();
-                let mut client = EvaluationServiceClient::new(channel);
-                let answer: pb::EvaluateFlagResponse =
-                    client.evaluate_flag(question).await?.into_inner();
-                (size, answer.encoded_len())
-            }
-            Self::OpenFeature => {
-                let question = resolve(workspace);
-                let size = question.encoded_len();
-                let mut client = ServiceClient::new(channel);
-                let answer: ResolveBooleanResponse =
-                    client.resolve_boolean(question).await?.into_inner();
-                (size, answer.encoded_len())
-            }
-        })
+    fn ours() -> Self {
+        Self {
+            what: "EvaluateFlag",
+            path: "/softlaunch.flag.v1.EvaluationService/EvaluateFlag",
+            questions: questions(|workspace| question(&workspace).encode_to_vec()),
+        }
+    }
+
+    fn openfeature() -> Self {
+        Self {
+            what: "flagd.evaluation.v1 ResolveBoolean",
+            path: "/flagd.evaluation.v1.Service/ResolveBoolean",
+            questions: questions(|workspace| resolve(workspace).encode_to_vec()),
+        }
     }
 }
 
-fn workspace(number: usize) -> String {
-    format!("ws-{:05}", number % 50_000)
+fn questions(encoded: impl Fn(String) -> Vec<u8>) -> Arc<Vec<Bytes>> {
+    let workspaces = (0..WORKSPACES).map(|number| format!("ws-{number:05}"));
+    Arc::new(workspaces.map(|workspace| encoded(workspace).into()).collect())
 }
 
 fn resolve(workspace: String) -> ResolveBooleanRequest {
@@ -69,54 +67,64 @@ pub(crate) async fn beside_a_bare_echo() -> Result<(), Error> {
     let server = Server::start(&["flag", &format!("embedded:{}", dir.path().display())]).await?;
     prepare(&server.address, None).await?;
     let bare = Server::start(&["echo"]).await?;
-    let (ours, echoes) = (connect(&server.address).await?, connect(&bare.address).await?);
-    for (asks, what) in
-        [(Asks::Ours, "EvaluateFlag"), (Asks::OpenFeature, "flagd.evaluation.v1 ResolveBoolean")]
-    {
-        compare(asks, what, &ours, &echoes).await?;
+    for asks in [Asks::ours(), Asks::openfeature()] {
+        compare(&asks, &server, &bare).await?;
     }
     Ok(())
 }
 
-async fn compare(
-    asks: Asks,
-    what: &str,
-    ours: &[Channel],
-    echoes: &[Channel],
-) -> Result<(), Error> {
-    let (asked_size, answer_size) = asks.ask(ours[0].clone(), 0).await?;
-    let answer_size = u32::try_from(answer_size)?.saturating_sub(2); // Tag and length of the bytes.
-    let payload = vec![b'x'; asked_size.saturating_sub(4)]; // And those of the size to answer with.
-    let question = Asked { payload, answer_size, quota: String::new() };
-    let (mut elapsed, mut p99) = <(Sides, Sides)>::default();
+async fn compare(asks: &Asks, server: &Server, bare: &Server) -> Result<(), Error> {
+    let (ours, echoes) = (connect(&server.address).await?, connect(&bare.address).await?);
+    let question = &asks.questions[0];
+    let answer = call(ours[0].clone(), asks.path, question.clone()).await?;
+    let answer_size = u32::try_from(answer.len())?.saturating_sub(2); // Tag and length of the bytes.
+    let payload = vec![b'x'; question.len().saturating_sub(4)]; // And those of the size to answer with.
+    let echoed = Asked { payload, answer_size, quota: String::new() }.encode_to_vec();
+    let echoed = Arc::new(vec![Bytes::from(echoed)]);
+    let sizes = (question.len(), answer.len());
+    let of_echo = call(echoes[0].clone(), echo::PATH, echoed[0].clone()).await?;
+    if (echoed[0].len(), of_echo.len()) != sizes {
+        return Err(format!("an echo is not of {sizes:?} bytes").into());
+    }
+    let (mut elapsed, mut p99, mut processor) = <(Sides, Sides, Sides)>::default();
     for number in 0..=TURNS {
-        let own = turn(ours, CALLS, move |channel, number| async move {
-            asks.ask(channel, number).await.map(drop)
-        });
-        let own = own.await?;
-        let question = question.clone();
-        let bare = turn(echoes, CALLS, move |channel, _| {
-            let question = question.clone();
-            async move { echo(channel, question).await.map(drop) }
-        });
-        let bare = bare.await?;
+        let (own, of_own) = asked(server, &ours, asks.path, &asks.questions).await?;
+        let (bare, of_bare) = asked(bare, &echoes, echo::PATH, &echoed).await?;
         if number > 0 {
             elapsed.push(own.elapsed, bare.elapsed);
             p99.push(own.p99, bare.p99);
+            processor.push(of_own, of_bare);
         }
-        let _warm: (Turn, Turn) = (own, bare);
     }
+    let (what, asked_size) = (asks.what, question.len());
     println!("{what}: {asked_size} bytes asked, {IN_FLIGHT} in flight, beside a bare echo:");
     let rate = |side: &Samples| CALLS as f64 / side.median().as_secs_f64();
-    let share = rate(&elapsed.ours) / rate(&elapsed.bare);
+    let share = 1.0 / times(&elapsed.ours, &elapsed.bare);
     let verdict = if share >= THROUGHPUT_MIN { "met" } else { "MISSED" };
     println!(
         "  throughput: {share:.2} ({:.0} / {:.0} a second, target >= {THROUGHPUT_MIN}: {verdict})",
         rate(&elapsed.ours),
         rate(&elapsed.bare)
     );
-    report("  99th percentile", p99.ours.median(), p99.bare.median(), P99_MAX);
+    report_turns("  99th percentile", &p99.ours, &p99.bare, P99_MAX);
+    let processor = times(&processor.ours, &processor.bare);
+    println!("  processor time of the server for a call: {processor:.2}");
     Ok(())
+}
+
+/// A turn, and the processor time that the server took for it.
+async fn asked(
+    server: &Server,
+    channels: &[Channel],
+    path: &'static str,
+    questions: &Arc<Vec<Bytes>>,
+) -> Result<(Turn, Duration), Error> {
+    let (questions, before) = (Arc::clone(questions), server.processor_time()?);
+    let turn = turn(channels, CALLS, move |channel, number| {
+        let question = questions[number % questions.len()].clone();
+        async move { call(channel, path, question).await.map(drop) }
+    });
+    Ok((turn.await?, server.processor_time()? - before))
 }
 
 #[derive(Debug, Default)]
@@ -126,7 +134,7 @@ struct Sides {
 }
 
 impl Sides {
-    fn push(&mut self, ours: std::time::Duration, bare: std::time::Duration) {
+    fn push(&mut self, ours: Duration, bare: Duration) {
         self.ours.push(ours);
         self.bare.push(bare);
     }

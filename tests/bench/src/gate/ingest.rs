@@ -18,8 +18,8 @@ use crate::Error;
 use crate::measure::{self, Samples};
 use crate::process::Server;
 
-const TURNS: usize = 7;
-const BATCHES: usize = 60; // In a turn.
+const TURNS: usize = 21;
+const BATCHES: usize = 40; // In a turn.
 const SIZE: usize = 1_000;
 
 /// Processor time for an outcome: the server's, and that of the least that could be done.
@@ -59,7 +59,7 @@ pub(crate) async fn beside_plain_counters() -> Result<(), Error> {
         }
         last = took;
     }
-    measure::report("processor time for an outcome", ours.median(), bare.median(), 2.0);
+    measure::report_turns("processor time for an outcome", &ours, &bare, 2.0);
     measure::report("the last turn beside the first", last, first, 1.5);
     println!("server memory: {} MiB", server.resident_kib()? / 1_024);
     Ok(())
