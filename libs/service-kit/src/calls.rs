@@ -40,8 +40,8 @@ pub(crate) struct Begun {
 #[derive(Debug)]
 enum Of {
     There(&'static Method),
-    /// Something that there is not, or not by that name.
-    Path(String),
+    /// Something that there is not: its name is nobody's, and a name each would be without bound.
+    Nothing,
 }
 
 impl Calls {
@@ -69,9 +69,9 @@ impl Calls {
         &self.0.ended
     }
 
-    /// A call of `path` begins, which is `method`'s where there is one.
-    pub(crate) fn begin(&self, path: &str, method: Option<&'static Method>) -> Begun {
-        let of = method.map_or_else(|| Of::Path(path.to_owned()), Of::There);
+    /// A call begins, of `method` where there is such a one.
+    pub(crate) fn begin(&self, method: Option<&'static Method>) -> Begun {
+        let of = method.map_or(Of::Nothing, Of::There);
         let (code, status) = (Code::Cancelled, StatusCode::OK);
         Begun { calls: self.clone(), at: Instant::now(), of, code, status }
     }
@@ -93,7 +93,7 @@ impl Drop for Begun {
             Of::There(method) if self.code == Code::Ok && !is_plain(method.name) => {
                 duration.record(took, &method.labels);
             }
-            Of::There(_) | Of::Path(_) => duration.record(took, &self.labels()),
+            Of::There(_) | Of::Nothing => duration.record(took, &self.labels()),
         }
     }
 }
@@ -105,12 +105,9 @@ impl Begun {
             self.code,
             Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated
         );
-        let (service, name) = match &self.of {
-            Of::There(method) => (method.service, method.name),
-            Of::Path(path) => {
-                let path = path.trim_start_matches('/');
-                path.split_once('/').unwrap_or((path, ""))
-            }
+        let (service, name) = match self.of {
+            Of::There(method) if !unproven => (method.service, method.name),
+            Of::There(_) | Of::Nothing => (UNKNOWN, UNKNOWN),
         };
         let plain = is_plain(name);
         let code = if plain && self.code == Code::Ok {
@@ -118,11 +115,8 @@ impl Begun {
         } else {
             word(self.code).into()
         };
-        if unproven {
-            return labels(UNKNOWN.into(), UNKNOWN.into(), code);
-        }
         let name = if plain { "" } else { name };
-        labels(service.to_owned().into(), name.to_owned().into(), code)
+        labels(service.into(), name.into(), code)
     }
 }
 
@@ -168,7 +162,7 @@ mod tests {
     use crate::access::method;
 
     fn labels(path: &str, code: Code, status: StatusCode) -> [String; 3] {
-        let mut begun = Calls::new().begin(path, method(path));
+        let mut begun = Calls::new().begin(method(path));
         (begun.code, begun.status) = (code, status);
         begun.labels().map(|label| label.value.to_string())
     }
@@ -186,6 +180,9 @@ mod tests {
         assert_eq!(found, ["unknown", "unknown", "UNIMPLEMENTED"]);
         let found = labels("/made.up/Name", Code::PermissionDenied, StatusCode::OK);
         assert_eq!(found, ["unknown", "unknown", "PERMISSION_DENIED"]);
+        // Refused for want of room before anybody looks whether there is such a one.
+        let found = labels("/made.up/Name", Code::ResourceExhausted, StatusCode::OK);
+        assert_eq!(found, ["unknown", "unknown", "RESOURCE_EXHAUSTED"]);
     }
 
     #[test]
@@ -196,8 +193,8 @@ mod tests {
 
     #[test]
     fn a_call_that_nobody_waits_for_any_more_counts_as_cancelled() {
-        let begun = Calls::new().begin("/a.B/C", None);
-        let found = begun.labels().map(|label| label.value.to_string());
-        assert_eq!(found, ["a.B", "C", "CANCELLED"]);
+        let path = "/softlaunch.flag.v1.FlagService/GetFlag";
+        let found = Calls::new().begin(method(path)).labels().map(|label| label.value.to_string());
+        assert_eq!(found, ["softlaunch.flag.v1.FlagService", "GetFlag", "CANCELLED"]);
     }
 }

@@ -78,7 +78,7 @@ where
         let span = call_span(&request);
         let method = method(request.uri().path());
         let Shared { layer: CallLayer { guard, lanes, timeout: longest }, calls } = &*self.shared;
-        let begun = calls.begin(request.uri().path(), method);
+        let begun = calls.begin(method);
         let admitted = span.in_scope(|| {
             let pass = guard.admit(&mut request)?;
             Ok::<_, Fault>((pass, lanes.enter(method.map_or(Lane::Rest, |method| method.lane))?))

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::FlagWatch;
-use super::answer::Seen;
-use super::answer::{BOOLEAN, Details, Evaluation, EvaluationError, FLOAT, INTEGER, Kind, STRING};
+use super::answer::{
+    BOOLEAN, Details, Evaluation, EvaluationError, FLOAT, INTEGER, Kind, STRING, Seen,
+};
 use super::context::Context;
 use super::held::{Entry, Rules};
 use super::reading::{CachedKnown, Known};
