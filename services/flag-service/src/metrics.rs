@@ -32,8 +32,8 @@ impl Metrics {
         let reason = decided.reason().as_str_name();
         let labels = [
             KeyValue::new("flag", flag.to_owned()),
-            KeyValue::new("admission", admission.trim_start_matches("ADMISSION_")),
-            KeyValue::new("reason", reason.trim_start_matches("REASON_")),
+            KeyValue::new("admission", admission.strip_prefix("ADMISSION_").unwrap_or(admission)),
+            KeyValue::new("reason", reason.strip_prefix("REASON_").unwrap_or(reason)),
         ];
         self.admissions.add(1, &labels);
     }

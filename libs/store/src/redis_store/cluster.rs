@@ -69,7 +69,7 @@ impl Cluster {
             let link = self.link(&host);
             let live = match link.live().await {
                 Ok(live) => live,
-                Err(error) => match self.gone(slot, &host).await {
+                Err(error) => match Box::pin(self.gone(slot, &host)).await {
                     true => continue, // Somebody else has the slot by now.
                     false => return Err(error),
                 },
@@ -183,7 +183,7 @@ impl Cluster {
         if let Some(host) = known.primary_of(slot) {
             return Ok(host.clone());
         }
-        self.refresh(&known).await?;
+        Box::pin(self.refresh(&known)).await?; // Rarely: no room is kept for it beside every command.
         self.slots().primary_of(slot).cloned().ok_or_else(|| {
             StoreError::Unavailable(format!("no node of the cluster has slot {slot}"))
         })

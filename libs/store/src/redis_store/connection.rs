@@ -1,5 +1,6 @@
 //! What the store asks of Redis: answered in time, and written as durably as was asked for.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ impl Connection {
             }
             Ok(Promise::of_redis(&servers, self.wanted))
         };
-        in_time(COMMAND_TIMEOUT, checking).await
+        in_time(COMMAND_TIMEOUT, pin!(checking)).await
     }
 
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
@@ -104,7 +105,7 @@ impl Connection {
             live.confirm(&link, writes.confirmation, request.key()).await?;
             converted(value)
         };
-        in_time(CONFIRMED_COMMAND_TIMEOUT, writing).instrument(request.span()).await
+        in_time(CONFIRMED_COMMAND_TIMEOUT, pin!(writing)).instrument(request.span()).await
     }
 
     /// Returns once everything written before is as durable as was asked for, by whomever, where
@@ -115,12 +116,12 @@ impl Connection {
             let Answered { link, live, .. } = writes.topology.send(Request::Read(key)).await?;
             live.confirm(&link, writes.confirmation, Request::Read(key).key()).await
         };
-        in_time(CONFIRMED_COMMAND_TIMEOUT, settling).await
+        in_time(CONFIRMED_COMMAND_TIMEOUT, pin!(settling)).await
     }
 
     /// Which server has `key` now.
     pub(super) async fn host_of(&self, key: &[u8]) -> Result<Host, StoreError> {
-        in_time(COMMAND_TIMEOUT, self.reads.host_of(key)).await
+        in_time(COMMAND_TIMEOUT, pin!(self.reads.host_of(key))).await
     }
 
     /// Notes that `asked` does not have `key` any more, where `error` says so.
@@ -130,12 +131,12 @@ impl Connection {
 
     /// A connection to every server that takes writes.
     pub(super) async fn all(&self) -> Result<Vec<Arc<Live>>, StoreError> {
-        in_time(COMMAND_TIMEOUT, self.reads.all()).await
+        in_time(COMMAND_TIMEOUT, pin!(self.reads.all())).await
     }
 
     async fn read<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T, StoreError> {
         let reading = async { converted(self.reads.send(request).await?.value) };
-        in_time(COMMAND_TIMEOUT, reading).instrument(request.span()).await
+        in_time(COMMAND_TIMEOUT, pin!(reading)).instrument(request.span()).await
     }
 }
 
@@ -143,9 +144,10 @@ fn converted<T: FromRedisValue>(value: redis::Value) -> Result<T, StoreError> {
     from_redis_value(value).map_err(|error| failed(error.into()))
 }
 
+/// Pinned where it was made: an async function would keep what it is given twice.
 async fn in_time<T>(
     limit: Duration,
-    asking: impl Future<Output = Result<T, StoreError>>,
+    asking: Pin<&mut impl Future<Output = Result<T, StoreError>>>,
 ) -> Result<T, StoreError> {
     match tokio::time::timeout(limit, asking).await {
         Ok(answer) => answer,

@@ -38,11 +38,12 @@ impl Counters for RedisStore {
         changes: Vec<Change>,
     ) -> Result<Added, StoreError> {
         let changes = Changes::of(scope, &changes)?;
-        let mut script = self.scripts.add.call();
-        script.key(batch_key(scope, &batch.id));
-        script.key(gauges_key(scope)).arg(ttl_ms(remember)).arg(&batch.contents.0);
-        for (key, bucket) in &changes.buckets {
-            script.key(key).arg(ttl_ms(bucket.keep)).arg(bucket.fields.len());
+        let mut keys = vec![batch_key(scope, &batch.id), gauges_key(scope)];
+        keys.extend(changes.buckets.keys().cloned());
+        let mut script = self.scripts.add.call(&keys);
+        script.arg(ttl_ms(remember)).arg(&batch.contents.0);
+        for bucket in changes.buckets.values() {
+            script.arg(ttl_ms(bucket.keep)).arg(bucket.fields.len());
             for (field, by) in &bucket.fields {
                 script.arg(*field).arg(*by);
             }

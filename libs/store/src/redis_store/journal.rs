@@ -125,9 +125,9 @@ impl RedisStore {
     ) -> Result<Vec<String>, StoreError> {
         let (request, head) = (append.request.as_ref(), append.expected);
         let hash = if head.version == 0 { String::new() } else { head.hash.to_string() };
-        let mut script = self.scripts.append.call();
-        script.key(journal_key(stream));
-        script.key(request_key(stream, request.map_or("", |request| &request.id)));
+        let request_id = request.map_or("", |request| &request.id);
+        let keys = [journal_key(stream), request_key(stream, request_id)];
+        let mut script = self.scripts.append.call(&keys);
         script.arg(head.version).arg(hash);
         script.arg(request.map(|request| request.digest.to_string()).unwrap_or_default());
         script.arg(ttl_ms(REQUEST_KEPT));

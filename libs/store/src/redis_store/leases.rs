@@ -17,16 +17,15 @@ impl Leases for RedisStore {
         holder: &str,
         ttl: Duration,
     ) -> Result<Option<Lease>, StoreError> {
-        let mut script = self.scripts.acquire.call();
-        script.key(lease_key(name)).key(fence_key(name));
+        let mut script = self.scripts.acquire.call(&[lease_key(name), fence_key(name)]);
         script.arg(holder).arg(ttl_ms(ttl));
         let fence: Option<u64> = self.connection.run(&script).await?;
         Ok(fence.map(|fence| Lease { name: name.to_owned(), holder: holder.to_owned(), fence }))
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        let mut script = self.scripts.release_lease.call();
-        script.key(lease_key(&lease.name)).arg(&lease.holder).arg(lease.fence);
+        let mut script = self.scripts.release_lease.call(&[lease_key(&lease.name)]);
+        script.arg(&lease.holder).arg(lease.fence);
         self.connection.run(&script).await
     }
 }

@@ -86,10 +86,17 @@ impl Link {
     /// `Unavailable` where the server cannot be reached, or was not a moment ago; `Settings` where
     /// it does not let us in.
     pub(super) async fn live(&self) -> Result<Arc<Live>, StoreError> {
-        if let Some(live) = self.known()? {
-            self.recheck(&live);
-            return Ok(live);
+        match self.known()? {
+            Some(live) => {
+                self.recheck(&live);
+                Ok(live)
+            }
+            // Beside every command there would else be room kept for a handshake.
+            None => Box::pin(self.opened()).await,
         }
+    }
+
+    async fn opened(&self) -> Result<Arc<Live>, StoreError> {
         let _one_at_a_time = self.connecting.lock().await;
         if let Some(live) = self.known()? {
             return Ok(live); // Somebody else was faster.

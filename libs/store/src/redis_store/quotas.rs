@@ -15,15 +15,15 @@ const DAY_KEPT: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 #[async_trait]
 impl Quotas for RedisStore {
     async fn take(&self, quota: &Quota, upload: &UploadId) -> Result<Taken, StoreError> {
-        let mut script = self.scripts.take.call();
-        script.key(key(quota)).arg(upload.as_str()).arg(quota.limit).arg(ttl_ms(DAY_KEPT));
+        let mut script = self.scripts.take.call(&[key(quota)]);
+        script.arg(upload.as_str()).arg(quota.limit).arg(ttl_ms(DAY_KEPT));
         let (granted, used): (bool, u32) = self.connection.run(&script).await?;
         Ok(Taken { granted, used })
     }
 
     async fn release(&self, quota: &Quota, upload: &UploadId) -> Result<Taken, StoreError> {
-        let mut script = self.scripts.release_quota.call();
-        script.key(key(quota)).arg(upload.as_str()).arg(ttl_ms(DAY_KEPT));
+        let mut script = self.scripts.release_quota.call(&[key(quota)]);
+        script.arg(upload.as_str()).arg(ttl_ms(DAY_KEPT));
         let used: u32 = self.connection.run(&script).await?;
         Ok(Taken { granted: false, used })
     }

@@ -65,7 +65,7 @@ impl<'a> Request<'a> {
         match self {
             Self::Read(command) => send(&mut connection, command, asking).await,
             Self::Reads(pipeline) => pipeline.query_async(&mut connection).await,
-            Self::Script(call) => match send(&mut connection, &call.by_digest(), asking).await {
+            Self::Script(call) => match send(&mut connection, call.by_digest(), asking).await {
                 Err(error) if error.code() == Some("NOSCRIPT") => {
                     send(&mut connection, &call.by_code(), asking).await
                 }

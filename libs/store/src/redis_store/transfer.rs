@@ -64,8 +64,8 @@ impl Transfer for RedisStore {
             put(&mut calls, item);
         }
         for load in calls {
-            let mut call = self.scripts.load.call();
-            call.key(load.keys).arg(load.words);
+            let mut call = self.scripts.load.call(&load.keys);
+            call.arg(load.words);
             let _loaded: String = self.connection.run(&call).await?;
         }
         Ok(())
@@ -98,8 +98,8 @@ impl Transfer for RedisStore {
             Some(export) => load.command(NOTE, &["SET", NOTE, export]),
             None => load.command(NOTE, &["DEL", NOTE]),
         }
-        let mut call = self.scripts.load.call();
-        call.key(load.keys).arg(load.words);
+        let mut call = self.scripts.load.call(&load.keys);
+        call.arg(load.words);
         let _noted: String = self.connection.run(&call).await?;
         Ok(())
     }
