@@ -6,22 +6,24 @@
 //! guard comes first: a call that it refuses goes no further.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response};
+use pin_project_lite::pin_project;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
-use crate::access::method;
-use crate::calls::Calls;
+use crate::access::{Method, method};
+use crate::calls::{Begun, Calls};
 use crate::fault::Fault;
-use crate::guard::{Guard, refusal, while_valid};
+use crate::guard::{Guard, Pass, refusal, while_valid};
 use crate::lanes::{Lane, Lanes};
 use crate::streams::counted;
 
@@ -96,45 +98,89 @@ where
         let timeout = deadline(request.headers()).map_or(*longest, |own| own.min(*longest));
         let stream = method.filter(|method| method.streams).map(|method| (method, calls.clone()));
         let answer = self.inner.call(request);
-        let recorder = span.clone();
-        let work = async move {
-            let mut answer = std::pin::pin!(answer);
-            // A timer is set only where it waits for something: most is answered from memory.
-            let at_once = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
-            let answered = match at_once {
-                Poll::Ready(answered) => Ok(answered),
-                Poll::Pending => tokio::time::timeout_at(begun.at + timeout, answer).await,
-            };
-            let response = match answered {
-                Ok(Ok(response)) => corrected(response),
-                Ok(Err(never)) => match never {},
-                Err(_elapsed) => {
-                    let why = format!("not done within {} ms", timeout.as_millis());
-                    Status::deadline_exceeded(why).into_http()
-                }
-            };
-            drop(place); // A stream goes on without one.
-            let code = grpc_status(&response).unwrap_or(Code::Ok);
-            recorder.record("rpc.grpc.status_code", i32::from(code));
-            begun.end(code, response.status());
-            let response = match pass {
-                Some(pass) => while_valid(pass, response),
-                None => response,
-            };
-            Ok(match stream {
-                Some((method, calls)) if code == Code::Ok => {
-                    counted(method, calls.ended(), response)
-                }
-                Some(_) | None => response,
-            })
+        let answering = Answering {
+            answer,
+            timer: None,
+            deadline: begun.at + timeout,
+            timeout,
+            call: Some(Admitted { span: span.clone(), pass, place, begun, stream }),
         };
-        if span.is_disabled() { Box::pin(work) } else { Box::pin(work.instrument(span)) }
+        if span.is_disabled() { Box::pin(answering) } else { Box::pin(answering.instrument(span)) }
     }
 }
 
-fn call_span(request: &Request<Body>) -> tracing::Span {
+/// A call that was let in.
+struct Admitted {
+    span: Span,
+    pass: Option<Pass>,
+    place: OwnedSemaphorePermit,
+    begun: Begun,
+    stream: Option<(&'static Method, Calls)>,
+}
+
+impl Admitted {
+    fn end(self, response: Response<Body>) -> Response<Body> {
+        drop(self.place); // A stream goes on without one.
+        let code = grpc_status(&response).unwrap_or(Code::Ok);
+        self.span.record("rpc.grpc.status_code", i32::from(code));
+        self.begun.end(code, response.status());
+        let response = match self.pass {
+            Some(pass) => while_valid(pass, response),
+            None => response,
+        };
+        match self.stream {
+            Some((method, calls)) if code == Code::Ok => counted(method, calls.ended(), response),
+            Some(_) | None => response,
+        }
+    }
+}
+
+pin_project! {
+    /// Waits for an answer, and no longer than it may take. Written by hand: an async block keeps
+    /// what it waits for twice, and this is moved for every call.
+    struct Answering<F> {
+        #[pin]
+        answer: F,
+        #[pin]
+        timer: Option<Sleep>,
+        deadline: Instant,
+        timeout: Duration,
+        call: Option<Admitted>,
+    }
+}
+
+impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for Answering<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let response = match this.answer.poll(context) {
+            Poll::Ready(Ok(response)) => corrected(response),
+            Poll::Ready(Err(never)) => match never {},
+            Poll::Pending => {
+                // A timer is set only where there is something to wait for: most is answered from
+                // memory.
+                if this.timer.is_none() {
+                    this.timer.set(Some(sleep_until(*this.deadline)));
+                }
+                let elapsed = this.timer.as_pin_mut().map(|timer| timer.poll(context));
+                if !matches!(elapsed, Some(Poll::Ready(()))) {
+                    return Poll::Pending;
+                }
+                let why = format!("not done within {} ms", this.timeout.as_millis());
+                Status::deadline_exceeded(why).into_http()
+            }
+        };
+        match this.call.take() {
+            Some(call) => Poll::Ready(Ok(call.end(response))),
+            None => Poll::Pending, // It has been answered, and whoever asks again waits for nothing.
+        }
+    }
+}
+
+fn call_span(request: &Request<Body>) -> Span {
     if !tracing::span_enabled!(target: "softlaunch", tracing::Level::INFO) {
-        return tracing::Span::none();
+        return Span::none();
     }
     let path = request.uri().path().trim_start_matches('/');
     let (service, method) = path.split_once('/').unwrap_or((path, ""));

@@ -51,7 +51,10 @@ impl Timestamp {
     /// The UTC day this instant falls on, as `YYYY-MM-DD`.
     #[must_use]
     pub fn utc_day(self) -> String {
-        self.to_string().chars().take(10).collect()
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(instant) => jiff::tz::Offset::UTC.to_datetime(instant).date().to_string(),
+            Err(_) => self.to_string().chars().take(10).collect(), // Beyond year 9999.
+        }
     }
 
     /// Reads an RFC 3339 instant.

@@ -34,31 +34,35 @@ impl App {
         &self,
         request: &pb::AdmitUploadRequest,
     ) -> Result<pb::AdmitUploadResponse, Fault> {
-        let key = convert::flag_key("name", &request.name)?;
+        let key = convert::flag_name("name", &request.name)?;
         let workspace = checked(DOMAIN, "workspace_id", WorkspaceId::new(&request.workspace_id))?;
         let upload = checked(DOMAIN, "upload_id", UploadId::new(&request.upload_id))?;
         let size = u64::try_from(request.file_size_bytes)
             .map_err(|_e| Fault::field(DOMAIN, "file_size_bytes", "is negative"))?;
         convert::attributes(request.attributes.as_ref())?;
         let facts = flag_wire::StructFacts(request.attributes.as_ref());
-        let stored = self.flag(key.as_str())?;
-        let (evaluation, epoch) = self.evaluate(&stored.flag, Some(workspace.as_str()), &facts)?;
-        self.census.saw(&workspace, request.attributes.as_ref());
-        let mut decided = decide_admission(evaluation, &stored.flag.limits, size);
-        let (mut quota_day, mut quota_used_count) = (String::new(), 0);
-        if let Admission::TakeQuota(limit) = decided {
-            let quota = Quota {
-                pipeline: stored.flag.pipeline.to_string(),
-                workspace,
-                day: self.clock.now().utc_day(),
-                limit,
+        let (mut response, mut decided, pipeline) = self.of_flag(key, |stored| {
+            let (found, epoch) = self.evaluate(&stored.flag, Some(workspace.as_str()), &facts)?;
+            let response = pb::AdmitUploadResponse {
+                reason: convert::wire_reason(found.reason).into(),
+                revision: signed(stored.revision),
+                kill_epoch: signed(epoch),
+                stale: self.is_stale(),
+                variant: found.variant.map_or_else(String::new, |one| one.name.to_string()),
+                ..pb::AdmitUploadResponse::default()
             };
+            let decided = decide_admission(found, &stored.flag.limits, size);
+            Ok((response, decided, stored.flag.pipeline.to_string()))
+        })?;
+        self.census.saw(&workspace, request.attributes.as_ref());
+        if let Admission::TakeQuota(limit) = decided {
+            let quota = Quota { pipeline, workspace, day: self.clock.now().utc_day(), limit };
             let taken = self.quotas.take(&quota, &upload).await;
             let taken = taken.map_err(|error| store_failed(DOMAIN, &error))?;
             if taken.granted {
-                quota_day = quota.day;
+                response.quota_day = quota.day;
             }
-            quota_used_count = taken.used.into();
+            response.quota_used_count = taken.used.into();
             decided = if taken.granted {
                 Admission::Admit
             } else {
@@ -66,18 +70,8 @@ impl App {
                 Admission::Reject(LimitHit { limit: Limit::UploadsPerDay, value, observed })
             };
         }
-        let mut response = pb::AdmitUploadResponse {
-            reason: convert::wire_reason(evaluation.reason).into(),
-            revision: signed(stored.revision),
-            kill_epoch: signed(epoch),
-            quota_day,
-            quota_used_count,
-            stale: self.is_stale(),
-            variant: evaluation.variant.map_or_else(String::new, |one| one.name.to_string()),
-            ..pb::AdmitUploadResponse::default()
-        };
         self.fill(&mut response, decided);
-        self.metrics.admitted(key.as_str(), &response);
+        self.metrics.admitted(key, &response);
         Ok(response)
     }
 

@@ -88,8 +88,7 @@ impl App {
         snapshot.state.flags.get(key.as_str()).cloned().ok_or_else(|| not_found(key.as_str()))
     }
 
-    /// Finds a flag that can be evaluated.
-    /// Looks at a flag where it lies.
+    /// Looks where it lies at a flag that can be evaluated.
     pub(crate) fn of_flag<T>(
         &self,
         key: &str,
@@ -98,6 +97,7 @@ impl App {
         self.replica.read(|state| look(state.live(key).ok_or_else(|| not_found(key))?))
     }
 
+    /// Finds a flag that can be evaluated.
     pub(crate) fn flag(&self, key: &str) -> Result<Arc<Stored>, Fault> {
         self.replica.snapshot().state.live(key).cloned().ok_or_else(|| not_found(key))
     }

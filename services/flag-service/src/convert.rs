@@ -22,7 +22,13 @@ pub(crate) fn shown(problem: &Problem) -> String {
 
 /// Reads a flag's name.
 pub(crate) fn flag_key(path: &str, name: &str) -> Result<FlagKey, Fault> {
-    checked(DOMAIN, path, FlagKey::new(last_part(DOMAIN, path, name, "flags")?))
+    flag_name(path, name).and_then(|key| checked(DOMAIN, path, FlagKey::new(key)))
+}
+
+/// Reads the key of a flag where it stands: a question needs it for a moment.
+pub(crate) fn flag_name<'a>(path: &str, name: &'a str) -> Result<&'a str, Fault> {
+    let key = last_part(DOMAIN, path, name, "flags")?;
+    checked(DOMAIN, path, FlagKey::check(key)).map(|()| key)
 }
 
 /// Reads a definition; `path` names it in refusals.

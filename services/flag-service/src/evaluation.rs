@@ -34,12 +34,12 @@ impl App {
         &self,
         request: &pb::EvaluateFlagRequest,
     ) -> Result<pb::EvaluateFlagResponse, Fault> {
-        let key = convert::flag_key("name", &request.name)?;
+        let key = convert::flag_name("name", &request.name)?;
         let workspace = &request.workspace_id;
         checked(DOMAIN, "workspace_id", WorkspaceId::check(workspace))?;
         convert::attributes(request.attributes.as_ref())?;
         let facts = flag_wire::StructFacts(request.attributes.as_ref());
-        self.of_flag(key.as_str(), |stored| self.answer_of(stored, workspace, &facts))
+        self.of_flag(key, |stored| self.answer_of(stored, workspace, &facts))
     }
 
     fn answer_of<F: Facts + ?Sized>(

@@ -67,7 +67,7 @@ impl<'a> Request<'a> {
             Self::Reads(pipeline) => pipeline.query_async(&mut connection).await,
             Self::Script(call) => match send(&mut connection, call.by_digest(), asking).await {
                 Err(error) if error.code() == Some("NOSCRIPT") => {
-                    send(&mut connection, &call.by_code(), asking).await
+                    Box::pin(send(&mut connection, &call.by_code(), asking)).await
                 }
                 answer => answer,
             },
@@ -93,7 +93,7 @@ async fn send(
     }
     let mut both = redis::pipe();
     both.cmd("ASKING").ignore().add_command(command.clone());
-    let (answer,) = both.query_async::<(Value,)>(connection).await?;
+    let (answer,) = Box::pin(both.query_async::<(Value,)>(connection)).await?;
     Ok(answer)
 }
 

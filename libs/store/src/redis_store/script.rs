@@ -26,8 +26,10 @@ impl Script {
 
     /// A call with all its keys; arguments follow.
     pub(super) fn call<K: AsRef<str>>(&self, keys: &[K]) -> Call<'_> {
-        let mut by_digest = redis::cmd("EVALSHA");
-        by_digest.arg(&self.digest).arg(keys.len());
+        // Room for a call with few arguments, which is most of them.
+        let bytes: usize = keys.iter().map(|key| key.as_ref().len()).sum();
+        let mut by_digest = Cmd::with_capacity(BEFORE_KEYS + keys.len() + 8, bytes + 192);
+        by_digest.arg("EVALSHA").arg(&self.digest).arg(keys.len());
         for key in keys {
             by_digest.arg(key.as_ref());
         }

@@ -56,22 +56,21 @@ impl Topology {
     /// connection turns out to be over.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Answered, StoreError> {
         match self {
-            Self::Cluster(cluster) => cluster.send(request).await,
+            Self::Cluster(cluster) => Box::pin(cluster.send(request)).await,
             Self::One(link) => {
-                let live = link.live().await?;
-                let answer = request.send(&live.connection, false).await;
-                link.note(&live, &answer);
-                let (live, answer) = match answer {
-                    Err(error) if error.is_connection_dropped() && request.is_repeatable() => {
-                        let live = link.live().await?;
-                        let answer = request.send(&live.connection, false).await;
-                        link.note(&live, &answer);
-                        (live, answer)
+                let mut again = request.is_repeatable();
+                loop {
+                    let live = link.live().await?;
+                    let answer = request.send(&live.connection, false).await;
+                    link.note(&live, &answer);
+                    match answer {
+                        Err(error) if again && error.is_connection_dropped() => again = false,
+                        answer => {
+                            let value = answer.map_err(failed)?;
+                            return Ok(Answered { link: Arc::clone(link), live, value });
+                        }
                     }
-                    answer => (live, answer),
-                };
-                let value = answer.map_err(failed)?;
-                Ok(Answered { link: Arc::clone(link), live, value })
+                }
             }
         }
     }

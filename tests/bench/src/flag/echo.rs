@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::{Grpc, NamedService, UnaryService};
-use tonic::transport::{Channel, Server};
+use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
@@ -58,15 +58,6 @@ pub(crate) async fn serve(redis: Option<&str>) -> Result<(), Error> {
     println!("http://{}", listener.local_addr()?);
     let router = Server::builder().add_service(Echo { quotas });
     Ok(router.serve_with_incoming(without_delay(listener)).await?)
-}
-
-/// One call.
-pub(crate) async fn echo(channel: Channel, asked: Asked) -> Result<Answered, Error> {
-    let mut grpc = tonic::client::Grpc::new(channel);
-    grpc.ready().await?;
-    let path = http::uri::PathAndQuery::from_static(PATH);
-    let codec = ProstCodec::<Asked, Answered>::default();
-    Ok(grpc.unary(Request::new(asked), path, codec).await?.into_inner())
 }
 
 #[derive(Clone)]
