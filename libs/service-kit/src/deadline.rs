@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -26,6 +26,10 @@ use crate::fault::Fault;
 use crate::guard::{Guard, Pass, refusal, while_valid};
 use crate::lanes::{Lane, Lanes};
 use crate::streams::counted;
+
+// Looked for in every call: a name that is read already is found sooner.
+static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Wraps every call in a span and a deadline, once it has passed the guard.
 #[derive(Debug, Clone)]
@@ -121,7 +125,7 @@ struct Admitted {
 impl Admitted {
     fn end(self, response: Response<Body>) -> Response<Body> {
         drop(self.place); // A stream goes on without one.
-        let code = grpc_status(&response).unwrap_or(Code::Ok);
+        let (response, code) = corrected(response);
         self.span.record("rpc.grpc.status_code", i32::from(code));
         self.begun.end(code, response.status());
         let response = match self.pass {
@@ -155,7 +159,7 @@ impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for Answerin
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let response = match this.answer.poll(context) {
-            Poll::Ready(Ok(response)) => corrected(response),
+            Poll::Ready(Ok(response)) => response,
             Poll::Ready(Err(never)) => match never {},
             Poll::Pending => {
                 // A timer is set only where there is something to wait for: most is answered from
@@ -200,7 +204,7 @@ fn call_span(request: &Request<Body>) -> Span {
 
 /// The caller's own deadline, a little short of it so that our answer is the one that arrives.
 fn deadline(headers: &http::HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let text = headers.get(&GRPC_TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let amount: u64 = digits.parse().ok()?;
     let whole = match unit {
@@ -215,25 +219,22 @@ fn deadline(headers: &http::HeaderMap) -> Option<Duration> {
     Some(whole.saturating_sub(Duration::from_millis(10).min(whole / 10)))
 }
 
-fn grpc_status(response: &Response<Body>) -> Option<Code> {
-    let value = response.headers().get("grpc-status")?;
-    Some(Code::from_bytes(value.as_bytes()))
-}
-
-fn corrected(mut response: Response<Body>) -> Response<Body> {
-    let Some(code) = grpc_status(&response) else { return response };
+/// The answer under the code that it should have, and that code.
+fn corrected(mut response: Response<Body>) -> (Response<Body>, Code) {
+    let Some(status) = response.headers().get(&GRPC_STATUS) else { return (response, Code::Ok) };
+    let found = Code::from_bytes(status.as_bytes());
     let message = response.headers().get("grpc-message").and_then(|value| value.to_str().ok());
     let undecodable = message.is_some_and(|text| text.contains("decode%20Protobuf"))
         || message.is_some_and(|text| text.contains("decode Protobuf"));
-    let code = if code == Code::OutOfRange {
+    let code = if found == Code::OutOfRange {
         Code::ResourceExhausted
-    } else if code == Code::Internal && undecodable {
+    } else if found == Code::Internal && undecodable {
         Code::InvalidArgument
     } else {
-        return response;
+        return (response, found);
     };
-    response.headers_mut().insert("grpc-status", HeaderValue::from(i32::from(code)));
-    response
+    response.headers_mut().insert(&GRPC_STATUS, HeaderValue::from(i32::from(code)));
+    (response, code)
 }
 
 #[cfg(test)]
