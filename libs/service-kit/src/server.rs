@@ -28,7 +28,9 @@ const STREAMS_MAX: u32 = 1_024; // Per connection; of all connections lanes let 
 const FRAME_SIZE_MAX: u32 = 64 * 1024;
 const HEADER_LIST_SIZE_MAX: u32 = 16 * 1024;
 const PENDING_RESETS_MAX: usize = 20; // Against rapid reset (CVE-2023-44487).
-const LOCAL_RESETS_MAX: usize = 256; // tonic's own default is none at all.
+/// What comes behind a refusal, such as the body of a call that was turned away, counts for as long
+/// as a connection lives: as many as h2 allows. Where tonic is not told it allows any number.
+const LOCAL_RESETS_MAX: usize = 1_024;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_GRACE: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 //! From an engagement to the last worker that holds it, while others ask for all they can.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use contracts::flag as flag_pb;
@@ -108,13 +108,15 @@ struct Counts {
     answered: AtomicU64,
     shed: AtomicU64,
     failed: AtomicU64,
+    first: OnceLock<String>,
 }
 
 impl Counts {
     fn told(&self) -> String {
         let [answered, shed, failed] =
             [&self.answered, &self.shed, &self.failed].map(|count| count.load(Ordering::Relaxed));
-        format!("{answered} answered, {shed} shed, {failed} failed otherwise")
+        let first = self.first.get().map(|why| format!(" (the first: {why})")).unwrap_or_default();
+        format!("{answered} answered, {shed} shed, {failed} failed otherwise{first}")
     }
 }
 
@@ -127,7 +129,10 @@ where
         let count = match ask().await {
             Ok(_answer) => &counts.answered,
             Err(status) if status.code() == Code::ResourceExhausted => &counts.shed,
-            Err(_status) => &counts.failed,
+            Err(status) => {
+                counts.first.get_or_init(|| format!("{}: {}", status.code(), status.message()));
+                &counts.failed
+            }
         };
         count.fetch_add(1, Ordering::Relaxed);
     }

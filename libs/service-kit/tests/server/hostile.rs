@@ -7,7 +7,7 @@ use bytes::Bytes;
 use h2::Reason;
 use h2::client::SendRequest;
 use http::Request;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -114,4 +114,79 @@ async fn clients_that_begin_and_say_no_more_hold_up_nobody() {
     let answer = tokio::time::timeout(PATIENCE, client.evaluate_flag(ask("ws-1"))).await;
     answer.expect("nobody is waited for").expect("others are answered");
     drop((idle, asking));
+}
+
+/// Calls that one connection may see refused in a second of trouble.
+const REFUSED: u32 = 600;
+// Kinds and flags of frames (RFC 9113, 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const ACK: u8 = 1;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// One frame of HTTP/2 (RFC 9113, 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("frames are short").to_be_bytes();
+    let head = [length[1], length[2], length[3], kind, flags];
+    [&head, stream.to_be_bytes().as_slice(), payload].concat()
+}
+
+/// Headers of a question for a method that there is not, without a table (RFC 7541, 6.2.2).
+fn headers_of_nothing() -> Vec<u8> {
+    let (post, http, path, authority, kind) = (0x83, 0x86, 0x04, 0x01, [0x0f, 0x10]);
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap_or(0)], text.as_bytes()].concat();
+    let path = [&[path], text("/nobody.made/It").as_slice()].concat();
+    let authority = [&[authority], text("localhost").as_slice()].concat();
+    let kind = [kind.as_slice(), &text("application/grpc")].concat();
+    [vec![post, http], path, authority, kind].concat()
+}
+
+/// Reads frames until `wanted` says yes to the kind and flags of one; its kind.
+async fn read_until(socket: &mut TcpStream, mut wanted: impl FnMut(u8, u8) -> bool) -> u8 {
+    loop {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head).await.expect("the connection is open");
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).expect("it fits")];
+        socket.read_exact(&mut payload).await.expect("frames are whole");
+        if wanted(head[3], head[4]) {
+            return head[3];
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_outlives_questions_that_were_refused_before_they_had_come() {
+    // Given hundreds of questions on one connection that are refused while their bodies are on the way
+    let hosted = Hosted::start().await;
+    let mut socket = TcpStream::connect(hosted.address).await.expect("the server listens");
+    socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("it is taken");
+    socket.write_all(&frame(SETTINGS, 0, 0, &[])).await.expect("it is taken");
+    let streams: Vec<u32> = (0..REFUSED).map(|number| 2 * number + 1).collect();
+    let headers = headers_of_nothing();
+    let asked: Vec<_> =
+        streams.iter().flat_map(|stream| frame(HEADERS, END_HEADERS, *stream, &headers)).collect();
+    socket.write_all(&asked).await.expect("they are taken");
+    let mut answers = 0;
+    let all = read_until(&mut socket, |kind, flags| {
+        answers += u32::from(kind == HEADERS && flags & END_STREAM != 0);
+        answers == REFUSED
+    });
+    tokio::time::timeout(PATIENCE, all).await.expect("each is answered at once");
+
+    // When the bodies come
+    let bodies: Vec<_> =
+        streams.iter().flat_map(|stream| frame(DATA, END_STREAM, *stream, &[0; 5])).collect();
+    socket.write_all(&bodies).await.expect("they are taken");
+    socket.write_all(&frame(PING, 0, 0, &[7; 8])).await.expect("it is taken");
+
+    // Then the connection goes on
+    let told =
+        read_until(&mut socket, |kind, flags| kind == GOAWAY || kind == PING && flags & ACK != 0);
+    let told = tokio::time::timeout(PATIENCE, told).await.expect("something is said");
+    assert_eq!(told, PING, "the server has ended the connection");
 }
