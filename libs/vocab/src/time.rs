@@ -135,6 +135,8 @@ pub fn format_duration(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -144,6 +146,17 @@ mod tests {
         }
         for bad in ["", "3", "d", "3x", "-1d", "99999999999999999999d", "1.5h"] {
             assert!(parse_duration(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_day_of_an_instant_is_the_beginning_of_how_it_prints(
+            millis in 0..253_402_207_200_000_i64, // As far as instants are printed: the end of 9999.
+        ) {
+            let instant = Timestamp::from_millis(millis);
+            let (day, printed) = (instant.utc_day(), instant.to_string());
+            prop_assert_eq!(printed.split_once('T').map(|(day, _time)| day), Some(day.as_str()));
         }
     }
 

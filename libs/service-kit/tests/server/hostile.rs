@@ -137,12 +137,17 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// Headers of a question for a method that there is not, without a table (RFC 7541, 6.2.2).
 fn headers_of_nothing() -> Vec<u8> {
-    let (post, http, path, authority, kind) = (0x83, 0x86, 0x04, 0x01, [0x0f, 0x10]);
-    let text = |text: &str| [&[u8::try_from(text.len()).unwrap_or(0)], text.as_bytes()].concat();
-    let path = [&[path], text("/nobody.made/It").as_slice()].concat();
-    let authority = [&[authority], text("localhost").as_slice()].concat();
-    let kind = [kind.as_slice(), &text("application/grpc")].concat();
-    [vec![post, http], path, authority, kind].concat()
+    let said = |name: &[u8], value: &str| {
+        let length = u8::try_from(value.len()).expect("values are short");
+        [name, &[length], value.as_bytes()].concat()
+    };
+    [
+        vec![0x83, 0x86], // By their places in the static table: POST, and http.
+        said(&[0x04], "/nobody.made/It"),
+        said(&[0x01], "localhost"),
+        said(&[0x0f, 0x10], "application/grpc"), // Content-Type.
+    ]
+    .concat()
 }
 
 /// Reads frames until `wanted` says yes to the kind and flags of one; its kind.
